@@ -1,0 +1,1 @@
+"""What several adapters need to read: metadata, revisions, Tekton's status, copies of objects."""

@@ -1,0 +1,326 @@
+"""What Tekton says of a run: one condition, its reason, and the times beside it.
+
+Sources: tektoncd/pipeline docs/pipelineruns.md, docs/taskruns.md, pkg/apis/pipeline/v1. The list of
+reasons is open: an unknown one is a failure when the condition is False, and running when Unknown.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from adapters._read import meta
+from adapters._read.meta import ChildMetadata, Condition, Metadata, Read, Time
+from adapters._read.revision import INTEGRATION, STATUS_TRACKER, Named
+from ghapp.core.model import Conclusion, Phase, Revision, Step
+
+PIPELINE_RUN: Final = "PipelineRun"
+DETAIL_LIMIT: Final = 300
+
+
+class Terminated(Read, frozen=True, kw_only=True, gc=False):
+    """How a container ended."""
+
+    exit_code: int = 0
+    reason: str = ""
+    started_at: Time | None = None
+    finished_at: Time | None = None
+
+
+class Waiting(Read, frozen=True, kw_only=True, gc=False):
+    """Why a container does not start."""
+
+    reason: str = ""
+    message: str = ""
+
+
+class Running(Read, frozen=True, kw_only=True, gc=False):
+    """Since when a container runs."""
+
+    started_at: Time | None = None
+
+
+class StepState(Read, frozen=True, kw_only=True, gc=False):
+    """A step of a TaskRun: one container of its pod."""
+
+    name: str = ""
+    container: str = ""
+    terminated: Terminated | None = None
+    running: Running | None = None
+    waiting: Waiting | None = None
+    termination_reason: str = ""
+
+
+class Attempt(Read, frozen=True, kw_only=True, gc=False):
+    """An earlier try of a TaskRun that is retried."""
+
+    start_time: Time | None = None
+
+
+class TaskRunStatus(Read, frozen=True, kw_only=True, gc=False):
+    """The status of a TaskRun, or as much of a CustomRun's as is the same."""
+
+    conditions: tuple[Condition, ...] | None = None
+    start_time: Time | None = None
+    completion_time: Time | None = None
+    steps: tuple[StepState, ...] | None = None
+    retries_status: tuple[Attempt, ...] | None = None
+    results: tuple[Named, ...] | None = None
+
+
+class TaskRef(Read, frozen=True, kw_only=True, gc=False):
+    """A reference to a Task or a Pipeline; a resolver's has no name."""
+
+    name: str = ""
+
+
+class TaskRunSpec(Read, frozen=True, kw_only=True, gc=False):
+    """The spec of a TaskRun."""
+
+    status: str | None = None
+    status_message: str | None = None
+    task_ref: TaskRef | None = None
+    params: tuple[Named, ...] | None = None
+
+
+class TaskRun(Read, frozen=True, kw_only=True, gc=False):
+    """A TaskRun that may stand alone."""
+
+    metadata: Metadata = Metadata()
+    spec: TaskRunSpec | None = None
+    status: TaskRunStatus | None = None
+
+
+class ChildRun(Read, frozen=True, kw_only=True, gc=False):
+    """A TaskRun or CustomRun as a part of a PipelineRun."""
+
+    metadata: ChildMetadata = ChildMetadata()
+    spec: TaskRunSpec | None = None
+    status: TaskRunStatus | None = None
+
+
+NO_STATUS: Final = TaskRunStatus()
+NO_SPEC: Final = TaskRunSpec()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where a run stands, read off its condition."""
+
+    phase: Phase
+    conclusion: Conclusion | None = None
+    started: datetime | None = None
+    finished: datetime | None = None
+
+
+def parent_uid(child: ChildRun) -> str | None:
+    """The uid of the PipelineRun that a TaskRun belongs to."""
+    owner = meta.controller(child.metadata)
+    if owner and owner.kind == PIPELINE_RUN and owner.uid:
+        return owner.uid
+    return meta.labels(child.metadata).pipeline_run_uid or None
+
+
+def is_part(run: TaskRun) -> bool:
+    """Whether a TaskRun is a step of a PipelineRun; those carry its labels and annotations."""
+    owners = run.metadata.owner_references or ()
+    labels = meta.labels(run.metadata)
+    owned = any(owner.kind == PIPELINE_RUN for owner in owners)
+    return owned or bool(labels.pipeline_run or labels.pipeline_run_uid)
+
+
+_QUEUED: Final = frozenset({
+    "TaskRunPending", "Started", "ResolvingTaskRef", "ResolvingStepActionRef", "Pending",
+    "PullImageFailed", "ExceededNodeResources", "ExceededResourceQuota",
+})  # fmt: skip
+_NEVER_RAN: Final = frozenset({
+    "TaskRunImagePullFailed", "CreateContainerConfigError", "PodCreationFailed",
+    "PodAdmissionFailed", "InvalidParamValue", "TaskRunResolutionFailed",
+    "TaskRunValidationFailed", "TaskValidationFailed", "ResourceVerificationFailed",
+    "InitContainerFailed", "InitContainerOOM",
+})  # fmt: skip
+"""There was no pod, or it never got to the first step."""
+_NO_VERDICT: Final = _NEVER_RAN | {
+    "StepOOM", "SidecarOOM", "PodEvicted", "TaskRunTimeout",
+    "TaskRunResultLargerThanAllowedLimit", "TaskRunStopSidecarFailed",
+}  # fmt: skip
+"""The task did not fail: something kept it from coming to a verdict."""
+_FINAL_WITHOUT_TIME: Final = "CreateContainerConfigError"
+"""Tekton gives up on this one and never sets completionTime (pkg/pod/status.go); any other False
+without a completionTime is tried again (docs/taskruns.md)."""
+IGNORED: Final = "FailureIgnored"
+CANCELLED: Final = "TaskRunCancelled"
+TIMEOUT: Final = "TaskRunTimeout"
+
+
+def task_standing(spec: TaskRunSpec | None, status: TaskRunStatus | None) -> Standing | None:
+    """Where a TaskRun stands; None: its condition says nothing that Tekton ever says.
+
+    Between attempts startTime vanishes and the reason goes back: it started when the first one did,
+    and it still runs.
+    """
+    status = status or NO_STATUS
+    found = meta.condition(status.conditions, "Succeeded") or Condition(status="Unknown")
+    if found.status not in {"True", "False", "Unknown"}:
+        return None
+    begun = _begun(status)
+    finished = _finished(found, status)
+    never = not status.retries_status and (found.reason in _NEVER_RAN or not found.reason)
+    if finished is None:
+        queued = found.reason in _QUEUED and not status.retries_status
+        if queued or never:
+            return Standing(phase=Phase.QUEUED)
+        return Standing(phase=Phase.RUNNING, started=begun)
+    phase, conclusion = _task_verdict(found, (spec or NO_SPEC).status_message or "")
+    started = None if never and found.false else begun
+    return Standing(phase=phase, conclusion=conclusion, started=started, finished=finished)
+
+
+def _begun(status: TaskRunStatus) -> datetime | None:
+    attempts = (attempt.start_time for attempt in status.retries_status or ())
+    return next((time for time in attempts if time), status.start_time)
+
+
+def _finished(found: Condition, status: TaskRunStatus) -> datetime | None:
+    if found.status == "Unknown":
+        return None
+    if found.false and found.reason == _FINAL_WITHOUT_TIME:
+        return status.completion_time or found.last_transition_time
+    return status.completion_time
+
+
+def _task_verdict(found: Condition, why: str) -> tuple[Phase, Conclusion | None]:
+    if found.true:
+        return Phase.SUCCEEDED, None
+    timed_out = found.reason == CANCELLED and "has timed out" in f"{why} {found.message}"
+    if found.reason == TIMEOUT or timed_out:
+        return Phase.ERRORED, Conclusion.TIMED_OUT
+    if found.reason == CANCELLED:
+        return Phase.CANCELLED, None
+    if found.reason == IGNORED:
+        return Phase.FAILED, Conclusion.NEUTRAL
+    if found.reason == "ResourceVerificationFailed":
+        return Phase.ERRORED, Conclusion.FAILURE
+    return (Phase.ERRORED if found.reason in _NO_VERDICT else Phase.FAILED), None
+
+
+def task_step(name: str, run: ChildRun) -> Step | None:
+    """A TaskRun as a step of its pipeline."""
+    standing = task_standing(run.spec, run.status)
+    if standing is None:
+        return None
+    status = run.status or NO_STATUS
+    found = meta.condition(status.conditions, "Succeeded") or Condition()
+    return Step(
+        name=name,
+        phase=standing.phase,
+        started=standing.started,
+        finished=standing.finished,
+        detail=_detail(found, status),
+        tolerated=found.false and found.reason == IGNORED,
+    )
+
+
+def _detail(found: Condition, status: TaskRunStatus) -> str:
+    attempts = len(status.retries_status or ())
+    parts = (f"attempt {attempts + 1}" if attempts else "", _cause(found, status))
+    return "; ".join(part for part in parts if part)[:DETAIL_LIMIT]
+
+
+def _cause(found: Condition, status: TaskRunStatus) -> str:
+    if found.true or found.reason in {"Running", "Started", ""}:
+        return ""
+    if not found.false:
+        return found.reason
+    said = next((said for said in map(_said, status.steps or ()) if said), found.message)
+    message = found.message if found.reason in {CANCELLED, TIMEOUT} else said
+    return f"{found.reason}: {message}" if message else found.reason
+
+
+def _said(step: StepState) -> str:
+    """What a step's container says of a failure; Tekton's own words about it are left out."""
+    name, ended, waits = step.container or step.name, step.terminated, step.waiting
+    if waits and waits.message:
+        return f"{name}: {waits.message}"
+    if ended is None or not ended.exit_code or step.termination_reason == "Continued":
+        return ""
+    if ended.reason.startswith("TaskRun"):
+        return ""  # put there when the pod went away: nothing ran to this end
+    why = f" ({ended.reason})" if ended.reason else ""
+    return f"{name} exited with code {ended.exit_code}{why}"
+
+
+def own_steps(status: TaskRunStatus | None) -> tuple[Step, ...]:
+    """The steps of a TaskRun, in their order."""
+    return tuple(_own_step(step) for step in (status or NO_STATUS).steps or ())
+
+
+def _own_step(step: StepState) -> Step:
+    name = step.name or step.container
+    if step.terminated is None:
+        phase = Phase.RUNNING if step.running else Phase.QUEUED
+        started = step.running.started_at if step.running else None
+        return Step(name=name, phase=phase, started=started, detail=_reason(step.waiting))
+    ended, tolerated = step.terminated, step.termination_reason == "Continued"
+    skipped = step.termination_reason == "Skipped"
+    return Step(
+        name=name,
+        phase=_step_phase(ended),
+        started=None if skipped else ended.started_at,
+        finished=None if skipped else ended.finished_at,
+        detail=_ended(ended),
+        skipped=skipped,
+        tolerated=tolerated and ended.exit_code != 0,
+    )
+
+
+def _step_phase(ended: Terminated) -> Phase:
+    if ended.reason == CANCELLED:
+        return Phase.CANCELLED
+    if ended.reason == "OOMKilled" or ended.reason.startswith("TaskRun"):
+        return Phase.ERRORED
+    return Phase.FAILED if ended.exit_code else Phase.SUCCEEDED
+
+
+def _reason(waits: Waiting | None) -> str:
+    if waits is None:
+        return ""
+    return ": ".join(part for part in (waits.reason, waits.message) if part)[:DETAIL_LIMIT]
+
+
+def _ended(ended: Terminated) -> str:
+    if not ended.exit_code:
+        return ""
+    if ended.reason.startswith("TaskRun"):
+        return ended.reason
+    why = f" ({ended.reason})" if ended.reason else ""
+    return f"exit code {ended.exit_code}{why}"
+
+
+def check_name(metadata: Metadata, name: str, revision: Revision | None) -> str:
+    """What the check is called: as its author says, as the reporter before us did, else by name."""
+    notes = meta.annotations(metadata)
+    if notes.check_name.strip():
+        return notes.check_name.strip()
+    rule = revision.rule if revision else ""
+    if rule == STATUS_TRACKER and notes.status_context.strip():
+        return notes.status_context.strip()
+    if rule == INTEGRATION and notes.integration_context.strip():
+        return f"tekton: {notes.integration_context.strip()}"
+    return f"tekton / {name}"
+
+
+def last_time(*times: datetime | None) -> datetime | None:
+    """The latest of the times that are known."""
+    return max((time for time in times if time), default=None)
+
+
+GIT_ANNOTATIONS: Final = frozenset({
+    "tekton.dev/git-status", "tekton.dev/git-repo", "tekton.dev/git-revision",
+    "tekton.dev/status-context", "tekton.dev/status-description", "tekton.dev/status-target-url",
+})  # fmt: skip
+"""What an author wrote for commit-status-tracker; all other ``tekton.dev/`` ones are Tekton's."""
+
+
+def without_status(spec: dict[str, Any]) -> dict[str, Any]:
+    """A run's spec without the wish to stop it."""
+    return {key: part for key, part in spec.items() if key not in {"status", "statusMessage"}}

@@ -1,0 +1,271 @@
+"""Puts the product together: builds each object once, runs the loops, shuts down in order.
+
+The only module that knows all the others. `Checkrail.open` builds and touches nothing outside but
+the store and the credentials; `run` watches, judges and delivers until it is cancelled; `close`
+stops claiming, lets deliveries finish, and closes the store last.
+"""
+
+import asyncio
+import contextlib
+import random
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import aiohttp
+import msgspec
+from aiohttp import web
+
+from ghapp import config, discovery
+from ghapp import log as logs
+from ghapp.core.commands import Plans
+from ghapp.core.decide import Rules
+from ghapp.core.model import Verb
+from ghapp.core.source import Adapter, Resource
+from ghapp.engine.desk import Desk
+from ghapp.engine.inbox import Inbox
+from ghapp.engine.kube import KubeClient
+from ghapp.engine.kube import open_session as open_kube_session
+from ghapp.engine.kube_config import load as load_connection
+from ghapp.engine.kube_follow import Pace
+from ghapp.engine.outbox import Outbox
+from ghapp.engine.reconcile import Source, Watch
+from ghapp.engine.upkeep import Upkeep
+from ghapp.github.client import GitHubClient
+from ghapp.http import HttpClient
+from ghapp.http import open_session as open_http_session
+from ghapp.metrics import Metrics
+from ghapp.ports import Clock, Sink, SinkType, Store
+from ghapp.server import Server
+from ghapp.settings import Settings
+from ghapp.store import open_store
+
+log = logs.get(__name__)
+
+GRACE: Final = 10.0
+"""Seconds that deliveries get to finish when the process is told to stop."""
+HISTORY: Final = timedelta(hours=1)
+"""A fresh store tells of runs that finished up to this long before it was made."""
+
+ROLES: Final = ("all", "app", "controller")
+"""app serves webhooks and delivers; controller watches; all does both."""
+
+
+def utc_now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True, kw_only=True)
+class Checkrail:
+    """The product, built."""
+
+    settings: Settings
+    role: str
+    store: Store
+    metrics: Metrics
+    server: Server
+    outbox: Outbox
+    inbox: Inbox | None
+    watch: Watch | None
+    upkeep: Upkeep
+    stack: contextlib.AsyncExitStack
+    running: bool = field(default=False)
+
+    @classmethod
+    async def open(
+        cls, settings: Settings, *, role: str = "all", clock: Clock = utc_now
+    ) -> "Checkrail":
+        """Builds everything; raises ConfigError for what is wrong with settings or documents."""
+        documents = config.load(settings.config)
+        async with contextlib.AsyncExitStack() as stack:
+            built = await _Builder(settings, role, clock, stack).build(documents)
+            built.stack = stack.pop_all()
+        return built
+
+    def routes(self) -> list[web.RouteDef]:
+        """The product's endpoints, for whoever owns the web server."""
+        return self.server.routes()
+
+    async def run(self) -> None:
+        """Works until cancelled."""
+        self.running = True
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.upkeep.run(), name="upkeep")
+                if self.role != "controller":
+                    group.create_task(self.outbox.run(), name="outbox")
+                if self.inbox is not None:
+                    group.create_task(self.inbox.run(), name="inbox")
+                if self.watch is not None:
+                    group.create_task(self.watch.run(), name="watch")
+        finally:
+            self.running = False
+
+    async def close(self) -> None:
+        """Lets what is under way finish, then lets go of everything; the store comes last."""
+        await self.outbox.drain(GRACE)
+        await self.stack.aclose()
+
+
+@dataclass(slots=True)
+class _Builder:
+    """Builds in order of need; whatever is opened goes on the stack."""
+
+    settings: Settings
+    role: str
+    clock: Clock
+    stack: contextlib.AsyncExitStack
+
+    async def build(self, documents: config.Config) -> Checkrail:
+        settings, clock = self.settings, self.clock
+        metrics = Metrics()
+        store = await open_store(settings.store, now=clock())
+        self.stack.push_async_callback(store.close)
+        adapters = discovery.adapters()
+        resources = {adapter.resource.id: adapter.resource for adapter in adapters}
+        github = await self._github(metrics)
+        kube = await self._kube()
+        sinks = await self._sinks(github, kube, resources)
+        rules = Rules(
+            born=store.born,
+            horizon=store.born - HISTORY,
+            pipelines=documents.pipelines,
+            dashboard_url=settings.dashboard_url,
+        )
+        desk = Desk(
+            store=store,
+            standing=rules,
+            sinks=sinks,
+            clock=clock,
+            progress_interval=settings.progress_interval,
+        )
+        secrets = settings.github.webhook_secrets if settings.github else ()
+        checkrail = Checkrail(
+            settings=settings,
+            role=self.role,
+            store=store,
+            metrics=metrics,
+            server=Server(
+                store=store, metrics=metrics, clock=clock, secrets=secrets, ready=lambda: ()
+            ),
+            outbox=Outbox(desk=desk, metrics=metrics, jitter=random.random),
+            inbox=self._inbox(desk, github, kube, adapters, metrics),
+            watch=self._watch(desk, kube, adapters, metrics),
+            upkeep=Upkeep(store=store, github=github, clock=clock),
+            stack=self.stack,
+        )
+        checkrail.server.ready = lambda: _unready(checkrail)
+        return checkrail
+
+    async def _github(self, metrics: Metrics) -> GitHubClient | None:
+        settings = self.settings.github
+        if settings is None:
+            log.warning("no GitHub App is set, so no checks are made")
+            return None
+        session = await self.stack.enter_async_context(_session())
+        github = GitHubClient(
+            session,
+            api_url=settings.api_url,
+            app=settings.app_id,
+            key=settings.private_key,
+            clock=self.clock,
+            observe=lambda method, route, status, _: metrics.github_request(method, route, status),
+        )
+        self.stack.push_async_callback(github.close)
+        return github
+
+    async def _kube(self) -> KubeClient:
+        connection = await load_connection(self.settings.environ)
+        session = await self.stack.enter_async_context(open_kube_session())
+        return KubeClient(session=session, connection=connection, clock=self.clock)
+
+    async def _sinks(
+        self,
+        github: GitHubClient | None,
+        kube: KubeClient,
+        resources: Mapping[str, Resource],
+    ) -> dict[str, Sink]:
+        session = await self.stack.enter_async_context(open_http_session())
+        ports: dict[str, Any] = {
+            "http": HttpClient(session, clock=self.clock),
+            "clusters": {self.settings.cluster: kube},
+            "resources": resources,
+        }
+        if github is not None:
+            ports["github"] = github
+        chosen: dict[str, Mapping[str, Any]] = {"cluster": {}}
+        if github is not None:
+            chosen |= {"github-check": {}, "promotion": {}}
+        if self.settings.cdevents_sink:
+            chosen["cdevents"] = {"url": self.settings.cdevents_sink}
+        types = {sink.name: sink for sink in discovery.sinks()}
+        return {name: build_sink(types[name], given, ports) for name, given in chosen.items()}
+
+    def _inbox(
+        self,
+        desk: Desk,
+        github: GitHubClient | None,
+        kube: KubeClient,
+        adapters: Sequence[Adapter[Any]],
+        metrics: Metrics,
+    ) -> Inbox | None:
+        if github is None or self.role == "controller":
+            return None
+        return Inbox(
+            desk=desk,
+            github=github,
+            clusters={self.settings.cluster: kube},
+            resources={adapter.resource.id: adapter.resource for adapter in adapters},
+            plans={adapter.resource.id: plans_of(adapter) for adapter in adapters},
+            metrics=metrics,
+            jitter=random.random,
+        )
+
+    def _watch(
+        self, desk: Desk, kube: KubeClient, adapters: Sequence[Adapter[Any]], metrics: Metrics
+    ) -> Watch | None:
+        if self.role == "app":
+            return None
+        cluster = self.settings.cluster
+        sources = tuple(
+            Source(adapter=adapter, cluster=cluster, desk=desk, metrics=metrics)
+            for adapter in adapters
+        )
+        return Watch(
+            sources=sources,
+            namespaces=self.settings.namespaces or ("",),
+            api=kube,
+            metrics=metrics,
+            pace=Pace(),
+        )
+
+
+def build_sink(kind: SinkType, given: Mapping[str, Any], ports: Mapping[str, Any]) -> Sink:
+    """A sink with its settings decoded and its other fields filled from `ports`, by name."""
+    settings = msgspec.convert(dict(given), kind.settings)
+    names = [each.name for each in fields(typing.cast("Any", kind.build)) if each.init]
+    values = {**ports, "settings": settings}
+    return kind.build(**{name: values[name] for name in names if name in values})
+
+
+def plans_of(adapter: Adapter[Any]) -> Plans:
+    """What can be done to a source's objects, by verb."""
+    plans = {
+        Verb.RERUN: adapter.rerun,
+        Verb.CANCEL: adapter.cancel,
+        Verb.RECONCILE: adapter.reconcile,
+    }
+    return {verb: plan for verb, plan in plans.items() if plan is not None}
+
+
+def _session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=64), cookie_jar=aiohttp.DummyCookieJar()
+    )
+
+
+def _unready(checkrail: Checkrail) -> Sequence[str]:
+    return () if checkrail.running else ("not running (yet, or any more)",)

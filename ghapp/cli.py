@@ -1,0 +1,285 @@
+"""The command line: argv in, an exit code out; the only place that exits.
+
+0: it worked; 1: it did not, and the message says why; 2: a setting, document or argument is wrong.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from ghapp import __version__, config, crds, discovery, explain, log, rbac, settings
+from ghapp.errors import CheckrailError, ConfigError
+from ghapp.ports import Dead
+from ghapp.store import open_store
+
+WRONG: Final = 2
+FAILED: Final = 1
+
+_VARIABLES: Final = "\n".join(
+    f"  {variable.name}\n      {variable.meaning}"
+    + (f" (default: {variable.default})" if variable.default else "")
+    for variable in settings.VARIABLES
+)
+
+
+def main() -> None:
+    """Runs the command; every error of ours is one message and an exit code."""
+    try:
+        checkrail(standalone_mode=False)
+    except ConfigError as error:
+        _complain(*error.mistakes)
+        sys.exit(WRONG)
+    except CheckrailError as error:
+        _complain(str(error))
+        sys.exit(FAILED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+
+
+def _complain(*lines: str) -> None:
+    for line in lines:
+        print(f"checkrail: {line}", file=sys.stderr)  # noqa: T201 - what a person at a terminal reads
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with `checkrail demo`: everything embedded, nothing to set up.",
+)
+@click.version_option(__version__, prog_name="checkrail")
+def checkrail() -> None:
+    """Kubernetes runs as GitHub checks and CDEvents; a click on a check as exactly one effect."""
+
+
+@checkrail.command()
+@click.option("--port", default=8080, show_default=True, help="Port on 127.0.0.1.")
+@click.option(
+    "--github-socket",
+    type=click.Path(path_type=Path),
+    help="Also serve the GitHub stand-in there: `gh config set http_unix_socket PATH`.",
+)
+def demo(port: int, github_socket: Path | None) -> None:
+    """Show the main job on embedded stand-ins: no cluster, no GitHub, no network.
+
+    Open http://127.0.0.1:8080, click Re-run on a failed check, promote what runs in dev.
+    """
+    from ghapp.demo.run import run_demo
+
+    log.setup("warning", "text")
+    ready = Console(stderr=True).print
+    _run(run_demo(host="127.0.0.1", port=port, github_socket=github_socket, ready=ready))
+
+
+@checkrail.command(epilog="\b\nSettings, from the environment:\n" + _VARIABLES)
+@click.option(
+    "--role",
+    type=click.Choice(("all", "app", "controller")),
+    default="all",
+    show_default=True,
+    help="app serves webhooks and delivers; controller watches the cluster; all does both.",
+)
+def run(role: str) -> None:
+    """Run the product until SIGTERM or Ctrl-C.
+
+    Watches Tekton, Jobs and Flux in the cluster that KUBECONFIG or the service account points to,
+    shows each run with a commit as a GitHub check, and sends CDEvents.
+    """
+    chosen = settings.read(os.environ)
+    log.setup(chosen.log_level, chosen.log_format)
+    from ghapp.serve import serve
+
+    _run(serve(chosen, role))
+
+
+@checkrail.command("explain")
+@click.option("-f", "--file", "path", required=True, help="YAML or JSON file; - reads stdin.")
+@click.option(
+    "--config",
+    "folder",
+    type=click.Path(exists=True, path_type=Path),
+    help="File or folder with Pipeline documents.",
+)
+@click.option("-o", "--output", type=click.Choice(("text", "json")), default="text")
+def explain_(path: str, folder: Path | None, output: str) -> None:
+    """Show what checkrail makes of an object: its check run and its CDEvents.
+
+    Needs neither cluster nor GitHub: kubectl get pipelinerun NAME -o yaml | checkrail explain -f -
+    With -o json, one JSON object a document, on a line of its own.
+    """
+    explainer = explain.Explainer(
+        adapters=discovery.adapters(),
+        pipelines=config.load(folder).pipelines,
+        cluster=os.environ.get("CHECKRAIL_CLUSTER", "default"),
+        dashboard_url=os.environ.get("CHECKRAIL_DASHBOARD_URL", ""),
+    )
+    explained = explainer.explain(explain.read(path))
+    if output == "json":
+        for one in explained:
+            click.echo(json.dumps(one.as_json(), ensure_ascii=False))
+        return
+    from ghapp.explain_text import show
+
+    console = Console()
+    for one in explained:
+        show(one, console)
+
+
+@checkrail.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+def validate(paths: tuple[Path, ...]) -> None:
+    """Check configuration documents: all mistakes at once, with file and line."""
+    mistakes: list[str] = []
+    count = 0
+    for path in paths:
+        try:
+            count += len(config.load(path).pipelines)
+        except ConfigError as error:
+            mistakes += error.mistakes
+    if mistakes:
+        raise ConfigError(*mistakes)
+    click.echo(f"{count} document{'' if count == 1 else 's'}, no mistakes")
+
+
+@checkrail.command("crds")
+def crds_() -> None:
+    """Print the generated CustomResourceDefinitions."""
+    click.echo(crds.as_yaml(crds.manifests()), nl=False)
+
+
+@checkrail.command("rbac")
+@click.option("--namespaces", default="", help="Comma list: Roles there instead of a ClusterRole.")
+def rbac_(namespaces: str) -> None:
+    """Print the generated RBAC: what the code uses, and nothing else."""
+    chosen = tuple(name.strip() for name in namespaces.split(",") if name.strip())
+    click.echo(rbac.as_yaml(rbac.manifests(chosen, discovery.adapters())), nl=False)
+
+
+@checkrail.group()
+def dead() -> None:
+    """Effects that were parked: what could not be done, and why."""
+
+
+@dead.command("list")
+@click.option("-o", "--output", type=click.Choice(("text", "json")), default="text")
+def dead_list(output: str) -> None:
+    """List parked effects, oldest first."""
+    rows = _run(_dead())
+    if output == "json":
+        for row in rows:
+            click.echo(json.dumps(_summary(row)))
+        return
+    if not rows:
+        click.echo("nothing is parked")
+        return
+    table = Table("id", "sink", "key", "tries", "parked", "reason")
+    for row in rows:
+        parked = row.parked.strftime("%Y-%m-%d %H:%M:%SZ")
+        table.add_row(str(row.row), row.sink, row.key, str(row.tries), parked, row.reason)
+    Console().print(table)
+
+
+@dead.command("show")
+@click.argument("id_", metavar="ID", type=int)
+def dead_show(id_: int) -> None:
+    """Show one parked effect as JSON."""
+    rows = _run(_dead(id_))
+    if not rows:
+        raise CheckrailError(f"{id_}: no such parked effect; see `checkrail dead list`")
+    click.echo(json.dumps(_summary(rows[0]), indent=2))
+
+
+@dead.command("retry")
+@click.argument("ids", metavar="ID...", nargs=-1, required=True, type=int)
+def dead_retry(ids: tuple[int, ...]) -> None:
+    """Try parked effects again, now."""
+    for id_ in ids:
+        if not _run(_revive(id_)):
+            raise CheckrailError(f"{id_}: no such parked effect; see `checkrail dead list`")
+        click.echo(f"{id_}: will be tried again")
+
+
+@dead.command("drop")
+@click.argument("ids", metavar="ID...", nargs=-1, required=True, type=int)
+def dead_drop(ids: tuple[int, ...]) -> None:
+    """Forget parked effects: they will never be done."""
+    for id_ in ids:
+        if not _run(_drop(id_)):
+            raise CheckrailError(f"{id_}: no such parked effect; see `checkrail dead list`")
+        click.echo(f"{id_}: dropped")
+
+
+def _run(work: Coroutine[Any, Any, Any]) -> Any:
+    """Runs `work`; SIGTERM ends it as Ctrl-C does, in order."""
+
+    async def guarded() -> Any:
+        task = asyncio.current_task()
+        assert task is not None
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, task.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            return await work
+
+    try:
+        return asyncio.run(guarded())
+    except ExceptionGroup as group:
+        ours, rest = group.split(CheckrailError)
+        if rest is None and ours is not None:
+            raise CheckrailError("; ".join(str(error) for error in _leaves(ours))) from group
+        raise
+
+
+def _leaves(group: BaseExceptionGroup[Any]) -> list[BaseException]:
+    return [
+        leaf
+        for error in group.exceptions
+        for leaf in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+    ]
+
+
+async def _dead(row: int | None = None) -> list[Dead]:
+    async with contextlib.aclosing(await _store()) as store:
+        return list(await store.dead(row))
+
+
+async def _revive(row: int) -> bool:
+    async with contextlib.aclosing(await _store()) as store:
+        return await store.revive(row, datetime.now(UTC))
+
+
+async def _drop(row: int) -> bool:
+    async with contextlib.aclosing(await _store()) as store:
+        return await store.drop(row)
+
+
+async def _store() -> Any:
+    return await open_store(settings.read(os.environ).store, now=datetime.now(UTC))
+
+
+def _summary(row: Dead) -> dict[str, Any]:
+    """Without the manifest of a copy: parameters may hold what is nobody's business."""
+    effect = row.effect
+    return {
+        "id": row.row,
+        "sink": row.sink,
+        "key": row.key,
+        "effect": type(effect).__name__ if effect else None,
+        "subject": effect.subject.key if effect else None,
+        "reason": row.reason,
+        "tries": row.tries,
+        "created": row.created.isoformat(),
+        "parked": row.parked.isoformat(),
+    }

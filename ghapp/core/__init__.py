@@ -1,0 +1,1 @@
+"""The kernel: values and pure functions. No clock, no network, no randomness, no environment."""

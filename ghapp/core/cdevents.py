@@ -1,0 +1,274 @@
+"""CDEvents: what the world is told, by the specification's words.
+
+Spec: https://github.com/cdevents/spec, v0.5.1. Ids are deterministic (UUIDv5 over cluster, kind,
+uid, type and turn), so that a repeat, a restart or a lost store sends the same id again and the
+consumer drops it. The schemas win where they differ from the prose of the spec.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import quote
+from uuid import UUID, uuid5
+
+from msgspec.structs import replace
+
+from ghapp.core.effects import EmitEvent, Link
+from ghapp.core.model import Milestone, Observation, Occurrence, Phase, Revision, SubjectType
+
+SPEC_VERSION: Final = "0.5.1"
+
+TYPES: Final[Mapping[str, str]] = {
+    "pipelinerun.queued": "0.3.0",
+    "pipelinerun.started": "0.3.0",
+    "pipelinerun.finished": "0.3.0",
+    "taskrun.started": "0.3.0",
+    "taskrun.finished": "0.3.0",
+    "service.deployed": "0.3.0",
+    "service.upgraded": "0.3.0",
+    "service.rolledback": "0.3.0",
+    "service.removed": "0.3.0",
+    "incident.detected": "0.3.0",
+    "incident.resolved": "0.3.0",
+}
+"""The versions of the event types in spec 0.5.1."""
+
+OUTCOMES: Final[Mapping[Phase, str]] = {
+    Phase.SUCCEEDED: "success",
+    Phase.FAILED: "failure",  # it ran and the verdict is bad
+    Phase.CANCELLED: "cancel",
+    Phase.ERRORED: "error",  # there is no verdict
+}
+
+_NAMESPACE: Final = UUID("6f1d9a52-6a0c-5a0e-9c57-3a1f0a1b7c11")
+_CUSTOM_MESSAGE_LIMIT: Final = 1000
+
+
+def event_id(look: Observation, event_type: str, turn: str = "") -> str:
+    """The id of an event, known before it is sent; `turn` tells apart events of one type."""
+    subject = look.subject
+    parts = (subject.cluster, subject.kind, subject.uid, event_type, turn)
+    return str(uuid5(_NAMESPACE, "|".join(parts)))
+
+
+def chain_id(look: Observation) -> str:
+    """One chain from the commit to its deployment; without a commit, one per trigger or run.
+
+    The spec wants a UUID v4, its schema any text: a deterministic one survives a lost store.
+    """
+    if look.revision:
+        return str(uuid5(_NAMESPACE, f"{look.revision.repository.url}@{look.revision.commit}"))
+    return look.chain or look.subject.uid
+
+
+def milestone_event(look: Observation, milestone: Milestone, chain: str) -> EmitEvent | None:
+    """The event of a run's milestone; None where CDEvents has none (a taskrun is never queued)."""
+    event_type = f"{look.type}.{milestone}"
+    if event_type not in TYPES:
+        return None
+    return _event(
+        look,
+        event_type,
+        at=_when(look, milestone),
+        subject_id=run_id(look),
+        content=_run_content(look, milestone),
+        chain=chain,
+        links=_links(look, milestone),
+        verdict=milestone is Milestone.FINISHED,
+    )
+
+
+def occurrence_event(
+    look: Observation, occurrence: Occurrence, chain: str, incident: str
+) -> EmitEvent:
+    """The event of an occurrence; `incident` is the key of the incident that is open, or opens."""
+    return _event(
+        look,
+        occurrence.type,
+        at=occurrence.at,
+        subject_id=_service_subject(look, occurrence, incident),
+        content=_service_content(look, occurrence),
+        chain=chain,
+        turn=occurrence.key,
+        verdict=True,
+    )
+
+
+def run_id(look: Observation) -> str:
+    """The subject id of a run: the same in all of its events."""
+    return f"{look.subject.namespace}/{look.subject.name}/{look.subject.uid}"
+
+
+def source(look: Observation) -> str:
+    """Where events come from: a URI reference that names the cluster."""
+    return f"/clusters/{quote(look.subject.cluster, safe='')}"
+
+
+def uri(look: Observation) -> str:
+    """An absolute URI of the object: its page, or its place in the cluster's API."""
+    if look.dashboard_url:
+        return look.dashboard_url
+    group_version, _, plural = look.resource.rpartition("/")
+    path = f"{group_version}/namespaces/{look.subject.namespace}/{plural}/{look.subject.name}"
+    return f"k8s://{quote(look.subject.cluster, safe='')}/apis/{quote(path)}"
+
+
+def render(effect: EmitEvent, spec_version: str = SPEC_VERSION) -> dict[str, Any]:
+    """The whole CDEvent as JSON values, for `spec_version` (0.5.1)."""
+    if spec_version != SPEC_VERSION:
+        raise ValueError(f"CDEvents {spec_version} is not known; use {SPEC_VERSION}")
+    context: dict[str, Any] = {
+        "specversion": spec_version,
+        "id": effect.id,
+        "source": effect.source,
+        "type": f"dev.cdevents.{effect.type}.{TYPES[effect.type]}",
+        "timestamp": timestamp(effect.at),
+        "chainId": effect.chain,
+    }
+    if effect.links:
+        context["links"] = [_link(link) for link in effect.links]
+    event: dict[str, Any] = {
+        "context": context,
+        "subject": {"id": effect.subject_id, "content": dict(effect.content)},
+    }
+    if effect.custom:
+        event["customData"] = dict(effect.custom)
+        event["customDataContentType"] = "application/json"
+    return event
+
+
+def timestamp(at: datetime) -> str:
+    """RFC 3339 in UTC, whole seconds: Kubernetes knows no finer ones."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _event(
+    look: Observation,
+    event_type: str,
+    *,
+    at: datetime,
+    subject_id: str,
+    content: dict[str, Any],
+    chain: str,
+    turn: str = "",
+    links: tuple[Link, ...] = (),
+    verdict: bool,
+) -> EmitEvent:
+    return EmitEvent(
+        subject=look.subject,
+        id=event_id(look, event_type, turn),
+        type=event_type,
+        source=source(look),
+        at=at,
+        subject_id=subject_id,
+        content=content,
+        chain=chain,
+        links=links,
+        custom=_custom(look, verdict),
+    )
+
+
+def _when(look: Observation, milestone: Milestone) -> datetime:
+    """The time of the occurrence, never of the telling."""
+    match milestone:
+        case Milestone.QUEUED:
+            return look.created
+        case Milestone.STARTED:
+            return look.started or look.created
+        case Milestone.FINISHED:
+            return look.finished or look.started or look.created
+
+
+def _run_content(look: Observation, milestone: Milestone) -> dict[str, Any]:
+    named = "pipelineName" if look.type is SubjectType.PIPELINERUN else "taskName"
+    content: dict[str, Any] = {named: look.name, "uri": uri(look)}
+    if milestone is Milestone.FINISHED:
+        content["outcome"] = OUTCOMES[look.phase]
+        if look.phase is not Phase.SUCCEEDED:
+            content["errors"] = _sentence(look)
+    return content
+
+
+def _sentence(look: Observation) -> str:
+    return look.message or look.reason or str(look.phase)
+
+
+def _service_subject(look: Observation, occurrence: Occurrence, incident: str) -> str:
+    if occurrence.type.startswith("incident."):
+        return f"{run_id(look)}/incident/{incident}"
+    return _service_id(look)
+
+
+def _service_id(look: Observation) -> str:
+    return f"{look.subject.namespace}/{look.name}"
+
+
+def _service_content(look: Observation, occurrence: Occurrence) -> dict[str, Any]:
+    environment = look.environment or f"{look.subject.cluster}/{look.subject.namespace}"
+    content: dict[str, Any] = {"environment": {"id": environment, "source": source(look)}}
+    if occurrence.type != "service.removed":
+        content["artifactId"] = occurrence.artifact
+    if occurrence.type.startswith("incident."):
+        content["service"] = {"id": _service_id(look), "source": source(look)}
+        content["description"] = occurrence.description or _sentence(look)
+    return content
+
+
+def _links(look: Observation, milestone: Milestone) -> tuple[Link, ...]:
+    before = _previous(look, milestone)
+    if before:
+        return (Link(type="PATH", event_id=event_id(look, before)),)
+    if look.rerun_of:
+        origin = event_id(_with_uid(look, look.rerun_of), f"{look.type}.{Milestone.FINISHED}")
+        return (Link(type="RELATION", kind="RERUN_OF", event_id=origin),)
+    return ()
+
+
+def _previous(look: Observation, milestone: Milestone) -> str | None:
+    """The event before this one that was told: a run that never started has no started event."""
+    reached = milestones(look)
+    earlier = reached[: reached.index(milestone)]
+    told = [name for name in (f"{look.type}.{each}" for each in earlier) if name in TYPES]
+    return told[-1] if told else None
+
+
+def milestones(look: Observation) -> tuple[Milestone, ...]:
+    """What a run in this state has passed; it finished without starting if nothing ever ran."""
+    if look.phase is Phase.QUEUED:
+        return (Milestone.QUEUED,)
+    if look.phase is Phase.RUNNING:
+        return (Milestone.QUEUED, Milestone.STARTED)
+    if look.started is None:
+        return (Milestone.QUEUED, Milestone.FINISHED)
+    return (Milestone.QUEUED, Milestone.STARTED, Milestone.FINISHED)
+
+
+def _with_uid(look: Observation, uid: str) -> Observation:
+    return replace(look, subject=replace(look.subject, uid=uid))
+
+
+def _link(link: Link) -> dict[str, Any]:
+    if link.type == "PATH":
+        return {"linkType": "PATH", "from": {"contextId": link.event_id}}
+    return {"linkType": link.type, "linkKind": link.kind, "target": {"contextId": link.event_id}}
+
+
+def _custom(look: Observation, verdict: bool) -> dict[str, Any]:
+    """Our own facts. Words of the source only with its verdict: an event that is told late must
+    not say more than one that was told in time."""
+    custom: dict[str, Any] = {"cluster": look.subject.cluster, "kind": look.subject.kind}
+    if verdict:
+        custom["reason"] = look.reason
+        custom["message"] = look.message[:_CUSTOM_MESSAGE_LIMIT]
+    if look.revision:
+        custom["git"] = _git(look.revision)
+    return {name: value for name, value in custom.items() if value}
+
+
+def _git(revision: Revision) -> dict[str, Any]:
+    git: dict[str, Any] = {"repository": revision.repository.url, "commit": revision.commit}
+    if revision.ref:
+        git["ref"] = revision.ref
+    if revision.pull_request is not None:
+        git["pullRequest"] = revision.pull_request
+    return git

@@ -1,0 +1,245 @@
+"""A subject as a GitHub check run: title, summary, steps, times, buttons; within the limits.
+
+Limits: https://docs.github.com/en/rest/checks/runs — summary and text 65,535 bytes each, three
+actions with 20/40/20 characters. A name is the same for every run of the same thing, because a
+branch rule requires checks by name.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+from urllib.parse import quote
+
+from ghapp.core import markdown
+from ghapp.core.effects import Button, Check
+from ghapp.core.model import Conclusion, Observation, Phase, Step, Verb
+from ghapp.core.pipeline import Next
+from ghapp.core.seen import Notice
+
+OUTPUT_LIMIT: Final = 65_535
+"""Bytes of summary and of text."""
+NAME_LIMIT: Final = 100
+TITLE_LIMIT: Final = 140
+LABEL_LIMIT: Final = 20
+DESCRIPTION_LIMIT: Final = 40
+BUTTONS_LIMIT: Final = 3
+_TABLE_LIMIT: Final = 48_000
+"""Bytes of the step table, so that message and facts always fit beside it."""
+
+DEFAULT_CLUSTER: Final = "default"
+
+STATUS: Final[Mapping[Phase, str]] = {Phase.QUEUED: "queued", Phase.RUNNING: "in_progress"}
+CONCLUSION: Final[Mapping[Phase, Conclusion]] = {
+    Phase.SUCCEEDED: Conclusion.SUCCESS,
+    Phase.FAILED: Conclusion.FAILURE,
+    Phase.CANCELLED: Conclusion.CANCELLED,
+    Phase.ERRORED: Conclusion.FAILURE,
+}
+_ICON: Final[Mapping[Phase, str]] = {
+    Phase.QUEUED: "⚪",
+    Phase.RUNNING: "🟡",
+    Phase.SUCCEEDED: "✅",
+    Phase.FAILED: "❌",
+    Phase.CANCELLED: "🚫",
+    Phase.ERRORED: "❗",
+}
+_WORD: Final[Mapping[Phase, str]] = {
+    Phase.QUEUED: "Queued",
+    Phase.RUNNING: "Running",
+    Phase.SUCCEEDED: "Succeeded",
+    Phase.FAILED: "Failed",
+    Phase.CANCELLED: "Cancelled",
+    Phase.ERRORED: "Could not finish",
+}
+
+
+def render(
+    look: Observation,
+    *,
+    notices: Sequence[Notice] = (),
+    following: Next | None = None,
+    dashboard_url: str = "",
+) -> Check:
+    """The check run that tells of `look`; `following` is where it can be promoted to."""
+    done = look.phase.finished
+    return Check(
+        name=check_name(look),
+        external_id=look.subject.external_id,
+        status=STATUS.get(look.phase, "completed"),
+        conclusion=(look.conclusion or CONCLUSION[look.phase]) if done else None,
+        title=_title(look),
+        summary=_summary(look, notices),
+        started_at=look.started or look.created,
+        completed_at=_completed(look) if done else None,
+        details_url=details_url(look, dashboard_url),
+        buttons=_buttons(look, following),
+    )
+
+
+def check_name(look: Observation) -> str:
+    """The adapter's name for it, with the cluster in front where the cluster has a name."""
+    cluster = look.subject.cluster
+    prefix = "" if cluster == DEFAULT_CLUSTER else f"{cluster} / "
+    return markdown.cut(markdown.plain(prefix + look.check_name), NAME_LIMIT)
+
+
+def details_url(look: Observation, template: str) -> str:
+    """The run's page: its own, else the template filled in; empty when there is none."""
+    if look.dashboard_url or not template:
+        return look.dashboard_url
+    fields = {
+        "cluster": look.subject.cluster,
+        "namespace": look.subject.namespace,
+        "name": look.subject.name,
+        "kind": look.subject.kind,
+        "plural": look.resource.rpartition("/")[2],
+        "uid": look.subject.uid,
+    }
+    return template.format_map({name: quote(value, safe="") for name, value in fields.items()})
+
+
+def duration(span: timedelta) -> str:
+    """``2m 3s``: the two largest units, whole seconds; never negative."""
+    seconds = max(int(span.total_seconds()), 0)
+    units = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
+    parts: list[str] = []
+    for unit, size in units:
+        count, seconds = divmod(seconds, size)
+        if count or (unit == "s" and not parts):
+            parts.append(f"{count}{unit}")
+    return " ".join(parts[:2])
+
+
+def _completed(look: Observation) -> datetime:
+    begun = look.started or look.created
+    return max(look.finished or begun, begun)
+
+
+def _title(look: Observation) -> str:
+    return markdown.cut(" ".join(markdown.plain(_verdict(look)).split()), TITLE_LIMIT)
+
+
+def _verdict(look: Observation) -> str:
+    match look.phase:
+        case Phase.QUEUED:
+            return f"Queued: {look.reason}" if look.reason else "Queued"
+        case Phase.RUNNING:
+            return _progress(look)
+        case Phase.SUCCEEDED:
+            return f"Succeeded{_took(look)}"
+        case Phase.CANCELLED:
+            return f"Cancelled{_took(look, 'after')}"
+        case Phase.FAILED | Phase.ERRORED:
+            return _trouble(look)
+
+
+def _progress(look: Observation) -> str:
+    done = sum(step.phase.finished for step in look.steps)
+    if not look.steps:
+        return "Running"
+    now = ", ".join(step.name for step in look.steps if step.phase is Phase.RUNNING)
+    return f"Running: {done} of {len(look.steps)} steps done" + (f", now {now}" if now else "")
+
+
+def _took(look: Observation, word: str = "in") -> str:
+    if not (look.started and look.finished):
+        return ""
+    return f" {word} {duration(look.finished - look.started)}"
+
+
+def _trouble(look: Observation) -> str:
+    if look.conclusion is Conclusion.TIMED_OUT:
+        return f"Timed out{_took(look, 'after')}"
+    word = _WORD[look.phase]
+    culprit = next((step for step in look.steps if _hurt(step)), None)
+    if culprit:
+        return f"{word}: {culprit.name}" + (f" ({culprit.detail})" if culprit.detail else "")
+    return f"{word}: {look.reason}" if look.reason else word
+
+
+def _hurt(step: Step) -> bool:
+    return step.phase in {Phase.FAILED, Phase.ERRORED} and not step.tolerated
+
+
+def _summary(look: Observation, notices: Sequence[Notice]) -> str:
+    parts = [f"> {notice.text}" for notice in notices]
+    if look.message:
+        parts.append(markdown.text(look.message, 1_000))
+    if look.steps:
+        parts.append(_table(look.steps))
+    parts.append(_facts(look))
+    return markdown.cut_bytes("\n\n".join(parts), OUTPUT_LIMIT)
+
+
+def _table(steps: Sequence[Step]) -> str:
+    """The failing steps first: they are why one opened the page."""
+    ordered = sorted(steps, key=lambda step: not _hurt(step))
+    rows = [_row(step) for step in ordered]
+    shown = _fitting(rows, _TABLE_LIMIT)
+    head = ["| | Step | Duration | Detail |", "|---|---|---|---|"]
+    rest = len(rows) - len(shown)
+    more = [f"| | … and {rest} more | | |"] if rest else []
+    return "\n".join(head + shown + more)
+
+
+def _fitting(rows: Iterable[str], limit: int) -> list[str]:
+    shown: list[str] = []
+    for row in rows:
+        limit -= len(row.encode()) + 1
+        if limit < 0:
+            break
+        shown.append(row)
+    return shown
+
+
+def _row(step: Step) -> str:
+    icon = "⏭️" if step.skipped else "⚠️" if step.tolerated else _ICON[step.phase]
+    span = duration(step.finished - step.started) if step.started and step.finished else ""
+    return f"| {icon} | {markdown.text(step.name, 120)} | {span} | {markdown.text(step.detail)} |"
+
+
+def _facts(look: Observation) -> str:
+    subject = look.subject
+    name = markdown.code(f"{subject.namespace}/{subject.name}")
+    facts = [f"{markdown.text(subject.kind)} {name}"]
+    if subject.cluster != DEFAULT_CLUSTER:
+        facts.append(f"cluster {markdown.code(subject.cluster)}")
+    if look.version:
+        facts.append(f"version {markdown.code(look.version)}")
+    if look.reason:
+        facts.append(f"reason {markdown.code(look.reason)}")
+    return " · ".join(facts)
+
+
+def _buttons(look: Observation, following: Next | None) -> tuple[Button, ...]:
+    """At most three, by state: what one is most likely to want comes first."""
+    buttons = [_promote(following)] if following and look.phase is Phase.SUCCEEDED else []
+    buttons += [_BUTTON[verb] for verb in look.verbs if verb in _BUTTON]
+    return tuple(buttons[:BUTTONS_LIMIT])
+
+
+_BUTTON: Final[Mapping[Verb, Button]] = {
+    Verb.RERUN: Button(
+        label="Re-run", description="Run exactly this again", identifier=Verb.RERUN.value
+    ),
+    Verb.CANCEL: Button(
+        label="Cancel", description="Stop this run now", identifier=Verb.CANCEL.value
+    ),
+    Verb.RECONCILE: Button(
+        label="Reconcile",
+        description="Ask Flux to look again now",
+        identifier=Verb.RECONCILE.value,
+    ),
+}
+
+
+def _promote(following: Next) -> Button:
+    place = following.environment.name
+    label = f"Promote to {place}"
+    if len(label) > LABEL_LIMIT:
+        label = markdown.cut(f"→ {place}", LABEL_LIMIT)
+    return Button(
+        label=label,
+        description=markdown.cut(f"Open a pull request for {place}", DESCRIPTION_LIMIT),
+        identifier=Verb.PROMOTE.value,
+    )

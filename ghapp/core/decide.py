@@ -1,0 +1,291 @@
+"""What is owed to the world after a look: pure, and the heart of checkrail.
+
+A look is level-triggered: it may come once or fifty times, and whole stretches of a run may have
+passed between two of them. So a decision compares the look with what was told (`Seen`) and owes
+every milestone between the two, under ids that a repeat reproduces.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from msgspec.structs import replace
+
+from ghapp.core import cdevents, checks
+from ghapp.core.effects import Check, Effect, SetCheck
+from ghapp.core.model import (
+    Conclusion,
+    Milestone,
+    Observation,
+    Occurrence,
+    Phase,
+    Revision,
+    SubjectType,
+)
+from ghapp.core.pipeline import Pipeline, next_environment
+from ghapp.core.seen import Notice, Seen
+
+NOTICES_KEPT: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What decisions depend on besides the look."""
+
+    born: datetime
+    """When the store was made: a check of an older run may exist although we never made it."""
+    horizon: datetime
+    """What finished before is history, not news: a fresh store tells nobody of old runs."""
+    pipelines: tuple[Pipeline, ...] = ()
+    dashboard_url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What to commit together: rows, and the effects that follow from them."""
+
+    seen: tuple[Seen, ...] = ()
+    effects: tuple[Effect, ...] = ()
+
+
+NOTHING: Final = Decision()
+
+
+def decide(
+    before: Seen | None,
+    look: Observation,
+    *,
+    previous: Seen | None = None,
+    gone: bool = False,
+    rules: Rules,
+) -> Decision:
+    """What a look changes.
+
+    `previous` is the open row of a long-lived object's other run, if it has one; `gone` says that
+    this was the object's last state.
+    """
+    own = _own(before, look, previous, gone, rules)
+    if previous is None or not previous.open or not own.seen:
+        return own
+    ended = _supersede(previous, look, rules)
+    return Decision(seen=(*ended.seen, *own.seen), effects=(*ended.effects, *own.effects))
+
+
+def vanished(before: Seen, *, at: datetime, rules: Rules) -> Decision:
+    """The object is gone and nobody saw it go: an open check must not stay open for ever."""
+    look = before.look
+    if not look.phase.finished:
+        look = replace(
+            look,
+            phase=Phase.CANCELLED,
+            conclusion=Conclusion.CANCELLED,
+            reason="Deleted",
+            message="It was deleted before it finished.",
+            finished=at,
+            verbs=(),
+        )
+    if look.living:
+        look = replace(look, occurrences=_removal(before, at), verbs=())
+    decision = _tell(before, look, rules, closed=True)
+    if decision is not NOTHING:
+        return decision
+    return _close(before)
+
+
+def noticed(before: Seen, notice: Notice, *, rules: Rules) -> Decision:
+    """Somebody asked for something: the answer is shown on the check."""
+    if any(notice.text == shown.text for shown in before.notices):
+        return NOTHING  # the same answer once more, after a crash
+    notices = (*before.notices, notice)[-NOTICES_KEPT:]
+    asked = replace(before, notices=notices)
+    return _tell(asked, before.look, rules, closed=before.closed, urgent=True)
+
+
+def _own(
+    before: Seen | None, look: Observation, previous: Seen | None, gone: bool, rules: Rules
+) -> Decision:
+    if before is None:
+        blank = _blank(look, previous)
+        if previous is None and _is_history(look, rules):
+            return Decision(seen=(_silent(blank, look, rules),))
+        return _tell(blank, look, rules, closed=gone)
+    settled = _settle(before, look)
+    if settled is None:
+        return _close(before) if gone and before.open else NOTHING
+    if previous:
+        before = replace(before, incident=previous.incident)
+    if settled.phase.rank < before.look.phase.rank:
+        before = _next_attempt(before)
+    return _tell(before, settled, rules, closed=gone)
+
+
+def _blank(look: Observation, previous: Seen | None) -> Seen:
+    return Seen(
+        look=look,
+        version=0,
+        chain=cdevents.chain_id(look),
+        incident=previous.incident if previous else "",
+        occurrences=previous.occurrences if previous else (),
+    )
+
+
+def _close(before: Seen) -> Decision:
+    return Decision(seen=(replace(before, closed=True, version=before.version + 1),))
+
+
+def _is_history(look: Observation, rules: Rules) -> bool:
+    return look.phase.finished and (look.finished or look.created) < rules.horizon
+
+
+def _silent(blank: Seen, look: Observation, rules: Rules) -> Seen:
+    """All of it counts as told, and nothing was."""
+    return replace(
+        blank,
+        version=1,
+        told=cdevents.milestones(look),
+        occurrences=tuple(occurrence.key for occurrence in look.occurrences),
+        check=_check(blank, look, rules),
+    )
+
+
+def _supersede(previous: Seen, look: Observation, rules: Rules) -> Decision:
+    """The object went on to another revision: nothing more will come of the one before."""
+    if previous.look.phase.finished:
+        return _close(previous)
+    ended = replace(
+        previous.look,
+        phase=Phase.CANCELLED,
+        conclusion=Conclusion.NEUTRAL,
+        reason="Superseded",
+        message=f"Superseded by {look.subject.revision}.",
+        finished=look.created,
+        verbs=(),
+    )
+    return _tell(previous, ended, rules, closed=True)
+
+
+def _settle(before: Seen, look: Observation) -> Observation | None:
+    """`look` with what is settled already kept; None when there is nothing new in it."""
+    was = before.look
+    if was.phase.finished:
+        # A run's end is final. A living object looks around at each interval; only when it really
+        # runs (or ends otherwise) is that a new turn.
+        return look if was.living and look.phase is not Phase.QUEUED else None
+    if look.phase.rank < was.phase.rank:
+        look = replace(look, phase=was.phase)  # suspended, or retried: still the same run
+    return replace(
+        look, revision=was.revision or look.revision, started=look.started or was.started
+    )
+
+
+def _next_attempt(before: Seen) -> Seen:
+    """A living object that had finished runs again: a completed check is final, so a new one."""
+    return replace(
+        before, told=(), check=None, notices=(), closed=False, attempt=before.attempt + 1
+    )
+
+
+def _tell(
+    before: Seen, look: Observation, rules: Rules, *, closed: bool = False, urgent: bool = False
+) -> Decision:
+    """Everything that is owed between what was told and `look`."""
+    told, milestones = _milestones(before, look)
+    occurrences, incident, happened = _occurrences(before, look)
+    check = _check(before, look, rules)
+    changed = check if check != before.check else None
+    if before.version and not (told or happened or changed or closed != before.closed):
+        return NOTHING
+    after = replace(
+        before,
+        look=look,
+        version=before.version + 1,
+        told=(*before.told, *told),
+        occurrences=occurrences,
+        incident=incident,
+        check=check,
+        serial=before.serial + (changed is not None),
+        closed=closed,
+    )
+    effects: tuple[Effect, ...] = (*milestones, *happened)
+    if changed is not None and look.revision is not None:
+        check_effect = _set_check(before, after, changed, look.revision, rules)
+        effects = (replace(check_effect, progress=check_effect.progress and not urgent), *effects)
+    return Decision(seen=(after,), effects=effects)
+
+
+def _milestones(
+    before: Seen, look: Observation
+) -> tuple[tuple[Milestone, ...], tuple[Effect, ...]]:
+    owed = tuple(m for m in cdevents.milestones(look) if m not in before.told)
+    if look.type is SubjectType.SERVICE:
+        return owed, ()
+    events = (cdevents.milestone_event(look, milestone, before.chain) for milestone in owed)
+    return owed, tuple(event for event in events if event)
+
+
+def _occurrences(
+    before: Seen, look: Observation
+) -> tuple[tuple[str, ...], str, tuple[Effect, ...]]:
+    """Keys told, the open incident, and the events; a recovery resolves what was open."""
+    known, incident, events = before.occurrences, before.incident, []
+    for occurrence in look.occurrences:
+        if occurrence.key in known:
+            continue
+        known = (*known, occurrence.key)
+        if occurrence.type == "incident.detected":
+            incident = incident or occurrence.key
+        events.append(cdevents.occurrence_event(look, occurrence, before.chain, incident))
+    if incident and look.phase is Phase.SUCCEEDED:
+        resolved = _resolution(look, incident)
+        events.append(cdevents.occurrence_event(look, resolved, before.chain, incident))
+        known, incident = (*known, resolved.key), ""
+    return known[-_OCCURRENCES_KEPT:], incident, tuple(events)
+
+
+_OCCURRENCES_KEPT: Final = 50
+"""An adapter reports the present state only, so older keys never come again."""
+
+
+def _resolution(look: Observation, incident: str) -> Occurrence:
+    artifact = look.occurrences[-1].artifact if look.occurrences else ""
+    return Occurrence(
+        type="incident.resolved",
+        key=f"resolved/{incident}",
+        at=look.finished or look.created,
+        artifact=artifact or f"pkg:generic/{look.name}@{look.version or 'unknown'}",
+        description=look.message,
+    )
+
+
+def _removal(before: Seen, at: datetime) -> tuple[Occurrence, ...]:
+    if not any(key for key in before.occurrences if not key.startswith("resolved/")):
+        return ()  # nothing was ever deployed
+    return (Occurrence(type="service.removed", key=f"removed/{before.look.subject.uid}", at=at),)
+
+
+def _check(before: Seen, look: Observation, rules: Rules) -> Check | None:
+    if look.revision is None:
+        return None
+    following = next_environment(look, rules.pipelines)
+    return checks.render(
+        look,
+        notices=before.notices,
+        following=following,
+        dashboard_url=rules.dashboard_url,
+    )
+
+
+def _set_check(
+    before: Seen, after: Seen, check: Check, revision: Revision, rules: Rules
+) -> SetCheck:
+    quiet = before.check is not None and before.check.status == check.status
+    return SetCheck(
+        subject=after.look.subject,
+        repository=revision.repository,
+        commit=revision.commit,
+        check=check,
+        serial=after.serial,
+        attempt=after.attempt,
+        progress=quiet and check.status != "completed",
+        search=after.look.created < rules.born,
+    )

@@ -1,0 +1,178 @@
+"""What is to be done outside, as values that can be stored: the closed union `Effect`.
+
+An effect says what is wanted, not which HTTP request does it. Each has a `key`, under which the far
+side drops a repeat, and a `lane`, within which order is kept. Two disciplines: of checks only the
+newest counts (`newest`), of everything else every one is delivered, in order.
+
+Stored effects outlive the process that wrote them: a field added later needs a default, a changed
+meaning needs a new tag.
+"""
+
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from msgspec import Struct
+
+from ghapp.core.model import Conclusion, Repository, Subject
+from ghapp.core.source import Create, Patch
+
+
+class _Effect(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="effect"):
+    """What all effects share."""
+
+    @property
+    def newest(self) -> bool:
+        """Whether an undelivered older one of the lane is replaced by this one."""
+        return False
+
+
+class Button(Struct, frozen=True, kw_only=True):
+    """A button on a check. Limits by GitHub: label 20, description 40, identifier 20 characters."""
+
+    label: str
+    description: str
+    identifier: str
+
+
+class Check(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A check run as it shall be, within GitHub's limits; made by `core.checks.render`."""
+
+    name: str
+    external_id: str
+    status: str
+    conclusion: Conclusion | None = None
+    title: str
+    summary: str
+    text: str = ""
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    details_url: str = ""
+    buttons: tuple[Button, ...] = ()
+
+
+class SetCheck(_Effect, tag="set-check", frozen=True, kw_only=True):
+    """Make a subject's check look like this."""
+
+    subject: Subject
+    repository: Repository
+    commit: str
+    check: Check
+    serial: int
+    """Counts the states of one check that were told."""
+    attempt: int = 0
+    """A completed check is final on GitHub: a long-lived object that runs again gets a new one."""
+    progress: bool = False
+    """Nothing but details changed since the last state: it can wait for the progress interval."""
+    search: bool = False
+    """The check may exist already although we never made it (the store was lost)."""
+
+    @property
+    def lane(self) -> str:
+        """One check."""
+        return f"check/{self.subject.key}#{self.attempt}"
+
+    @property
+    def key(self) -> str:
+        """One state of one check."""
+        return f"{self.lane}/{self.serial}"
+
+    @property
+    def newest(self) -> bool:
+        """Checks: only the newest."""
+        return True
+
+
+class Link(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An embedded link of a CDEvent (spec 0.5.1, links.md): PATH from, or RELATION to, an event."""
+
+    type: str
+    event_id: str
+    kind: str = ""
+
+
+class EmitEvent(_Effect, tag="emit-event", frozen=True, kw_only=True):
+    """Tell the world, as a CDEvent; rendered for a spec version by `core.cdevents`."""
+
+    subject: Subject
+    id: str
+    type: str
+    """Subject and predicate: ``pipelinerun.finished``."""
+    source: str
+    at: datetime
+    subject_id: str
+    content: dict[str, Any]
+    chain: str
+    links: tuple[Link, ...] = ()
+    custom: dict[str, Any] = {}
+
+    @property
+    def lane(self) -> str:
+        """All events of one object, over all its runs."""
+        return f"events/{self.subject.object_key}"
+
+    @property
+    def key(self) -> str:
+        """The event's own id, which is deterministic."""
+        return f"event/{self.id}"
+
+
+class _Asked(_Effect, frozen=True, kw_only=True):
+    """What a person asked for with a click."""
+
+    subject: Subject
+    login: str
+    token: str
+    """Deterministic for one request; part of the key."""
+
+    @property
+    def lane(self) -> str:
+        """What people ask of one run happens in the order they asked."""
+        return f"asked/{self.subject.key}"
+
+    @property
+    def key(self) -> str:
+        """One request."""
+        return f"{type(self).__name__.lower()}/{self.subject.key}/{self.token}"
+
+
+class Rerun(_Asked, tag="rerun", frozen=True, kw_only=True):
+    """Run it again: create a clean copy of the run."""
+
+    write: Create | Patch
+
+
+class Cancel(_Asked, tag="cancel", frozen=True, kw_only=True):
+    """Stop it."""
+
+    write: Create | Patch
+
+
+class Reconcile(_Asked, tag="reconcile", frozen=True, kw_only=True):
+    """Ask Flux to look again, now."""
+
+    write: Create | Patch
+
+
+class Promote(_Asked, tag="promote", frozen=True, kw_only=True):
+    """Open a pull request that brings `version` into the environment."""
+
+    pipeline: str
+    """``namespace:name`` of the Pipeline document."""
+    environment: str
+    """Where to."""
+    version: str
+    repository: Repository
+    base_branch: str
+
+    @property
+    def marker(self) -> str:
+        """What marks the value to change: ``namespace:name:environment``."""
+        return f"{self.pipeline}:{self.environment}"
+
+    @property
+    def lane(self) -> str:
+        """One promotion at a time into one environment."""
+        return f"promotion/{self.marker}"
+
+
+Effect: TypeAlias = SetCheck | EmitEvent | Rerun | Cancel | Reconcile | Promote

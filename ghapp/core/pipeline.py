@@ -1,0 +1,113 @@
+"""What a promotion is: the `Pipeline` document, as pipeline-controller's users know it."""
+
+from itertools import pairwise
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from ghapp.core.model import Observation, Value
+
+Name = Annotated[
+    str, Meta(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+]
+HttpsUrl = Annotated[str, Meta(min_length=9, max_length=2048, pattern=r"^https?://[^\s@]+$")]
+GitBranch = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[^\s~^:?*\[\\]+$")]
+
+
+class AppRef(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The Flux object that is promoted. Its version is not compared: Flux' API moves on."""
+
+    apiVersion: str  # noqa: N815 - as the document spells it
+    kind: str
+    name: Name
+
+
+class Target(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A place where an environment runs."""
+
+    namespace: Name
+
+
+class PullRequest(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A pull request that changes the marked value."""
+
+    url: HttpsUrl
+    baseBranch: GitBranch  # noqa: N815
+    type: Literal["github"] = "github"
+
+
+class Strategy(
+    Value,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    rename={"pull_request": "pull-request"},
+):
+    """How it is promoted."""
+
+    pull_request: PullRequest
+
+
+class Promotion(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How, and whether a person has to ask for it."""
+
+    strategy: Strategy
+    manual: bool = True
+    """Only true is honoured today: a promotion waits for the button."""
+
+
+class Environment(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One stop on the way to production."""
+
+    name: Name
+    targets: Annotated[tuple[Target, ...], Meta(min_length=1)]
+    promotion: Promotion | None = None
+    """Instead of the pipeline's own, when promoting into this environment."""
+
+
+class PipelineSpec(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What, where, how."""
+
+    appRef: AppRef  # noqa: N815
+    environments: Annotated[tuple[Environment, ...], Meta(min_length=1)]
+    promotion: Promotion | None = None
+
+
+class Pipeline(Value, frozen=True, kw_only=True):
+    """A named pipeline; the environments are promoted in their order."""
+
+    namespace: str
+    name: str
+    spec: PipelineSpec
+
+    @property
+    def id(self) -> str:
+        """``namespace:name``, as the marker in the YAML spells it."""
+        return f"{self.namespace}:{self.name}"
+
+
+class Next(Value, frozen=True, kw_only=True):
+    """Where a subject can be promoted to."""
+
+    pipeline: Pipeline
+    environment: Environment
+    promotion: Promotion
+
+
+def next_environment(look: Observation, pipelines: tuple[Pipeline, ...]) -> Next | None:
+    """The environment after the one that `look` runs in, or None: not promoted, or the last."""
+    group = look.resource.partition("/")[0]
+    for pipeline in pipelines:
+        ref = pipeline.spec.appRef
+        if (ref.apiVersion.partition("/")[0], ref.kind) != (group, look.subject.kind):
+            continue
+        stops = pipeline.spec.environments
+        for here, there in pairwise(stops):
+            promotion = there.promotion or pipeline.spec.promotion
+            if promotion and ref.name == look.subject.name and _runs_in(look, here):
+                return Next(pipeline=pipeline, environment=there, promotion=promotion)
+    return None
+
+
+def _runs_in(look: Observation, environment: Environment) -> bool:
+    return any(target.namespace == look.subject.namespace for target in environment.targets)

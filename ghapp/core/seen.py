@@ -1,0 +1,42 @@
+"""What was told so far about a subject: the row that `decide` reads and replaces."""
+
+from datetime import datetime
+
+from ghapp.core.effects import Check
+from ghapp.core.model import Milestone, Observation, Value
+
+
+class Notice(Value, frozen=True, kw_only=True):
+    """An answer to somebody's click, shown on the check: what was done, or why not."""
+
+    at: datetime
+    text: str
+
+
+class Seen(Value, frozen=True, kw_only=True):
+    """The last look at a subject and what the world was told of it.
+
+    ``version`` is the row's: it is committed only if the stored one is ``version - 1``.
+    """
+
+    look: Observation
+    version: int
+    told: tuple[Milestone, ...] = ()
+    occurrences: tuple[str, ...] = ()
+    """Keys of the occurrences that were told."""
+    incident: str = ""
+    """The open incident, by the key of the occurrence that opened it; empty: none."""
+    check: Check | None = None
+    """The last state told; None: no commit, so no check."""
+    serial: int = 0
+    attempt: int = 0
+    notices: tuple[Notice, ...] = ()
+    chain: str = ""
+    """Pinned at the first look, so that all events of a run carry the same one."""
+    closed: bool = False
+    """A long-lived object went on to another revision, or is gone: nothing more will come."""
+
+    @property
+    def open(self) -> bool:
+        """Whether more may come: an end that is due, or the next turn of a long-lived object."""
+        return not self.closed and (self.look.living or not self.look.phase.finished)

@@ -1,0 +1,118 @@
+"""What an adapter is: the one file that teaches checkrail a new source.
+
+An adapter declares the fields it reads as a msgspec Struct, so that a watch line is decoded once,
+into those fields, and everything else in it costs nothing. `observe` is a pure function of the
+object and of its children (the TaskRuns of a PipelineRun, say), which are watched beside it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from ghapp.core.model import Observation, Subject, Value
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A served resource of the Kubernetes API."""
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+
+    @property
+    def api_version(self) -> str:
+        """``tekton.dev/v1``, or ``v1`` for the core group."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def root(self) -> str:
+        """The path of its API group version: ``/apis/tekton.dev/v1``."""
+        return f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+
+    @property
+    def id(self) -> str:
+        """``tekton.dev/v1/pipelineruns``: names the resource in logs, metrics and events."""
+        return f"{self.api_version}/{self.plural}"
+
+    def path(self, namespace: str = "", name: str = "") -> str:
+        """The path of a collection or of one object."""
+        inside = f"/namespaces/{namespace}" if namespace else ""
+        return f"{self.root}{inside}/{self.plural}" + (f"/{name}" if name else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What stands around an object when it is observed."""
+
+    cluster: str
+    children: tuple[Any, ...] = ()
+    """The objects of the adapter's `Child` resources that belong to this one, decoded."""
+    deleted: bool = False
+    """The object is gone; this was its last state."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child(Generic[T]):
+    """A resource that is watched because its objects are parts of another's run."""
+
+    resource: Resource
+    reads: type[T]
+    parent: Callable[[T], str | None]
+    """The uid of the object it belongs to, or None when it stands alone."""
+
+
+class Create(Value, tag="create", frozen=True, kw_only=True):
+    """Create an object. Its name is deterministic: that it exists already means that it is done."""
+
+    resource: str
+    namespace: str
+    manifest: dict[str, Any]
+
+
+class Patch(Value, tag="patch", frozen=True, kw_only=True):
+    """Merge-patch one object, if it still is the one with this uid."""
+
+    resource: str
+    namespace: str
+    name: str
+    uid: str
+    body: dict[str, Any]
+
+
+Write = Create | Patch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """On whose behalf something is done."""
+
+    login: str
+    """Of the person who clicked."""
+    token: str
+    """Deterministic for one request: names a copy, marks a reconcile request."""
+    at: str
+    """RFC 3339; when the request came in."""
+
+
+Plan = Callable[[Mapping[str, Any], Subject, Asked], Write]
+"""(manifest, subject, asked) -> what to write; raises Refused where it cannot be done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapter(Generic[T]):
+    """One source."""
+
+    name: str
+    resource: Resource
+    reads: type[T]
+    observe: Callable[[T, Context], Observation | None]
+    children: tuple[Child[Any], ...] = ()
+    rerun: Plan | None = None
+    cancel: Plan | None = None
+    reconcile: Plan | None = None
+    documentation: str = ""
+    """A sentence for the table of sources in the README."""

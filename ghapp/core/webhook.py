@@ -1,0 +1,180 @@
+"""Is this request GitHub's, and what does it ask? Bytes in, a verdict or a command out.
+
+`verify` works on the raw bytes, before anything is parsed: until the signature holds, the body is
+just bytes from the internet. Nothing here has seen a server.
+"""
+
+import hmac
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Final, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from ghapp.core.model import Value
+
+SIGNATURE_HEADER: Final = "X-Hub-Signature-256"
+BODY_LIMIT: Final = 26 * 1024 * 1024
+"""GitHub never sends more than 25 MB (docs: webhook events and payloads)."""
+
+_PREFIX: Final = "sha256="
+
+
+def sign(body: bytes, secret: bytes) -> str:
+    """The header that GitHub sends for this body."""
+    return _PREFIX + hmac.new(secret, body, sha256).hexdigest()
+
+
+def verify(body: bytes, signature: str, secrets: Sequence[bytes]) -> bool:
+    """Whether one of the secrets signed these bytes; takes the same time whichever did.
+
+    Only HMAC-SHA256 counts: SHA-1 (``X-Hub-Signature``) is not looked at. Without secrets nothing
+    is genuine.
+    """
+    given = signature.strip().encode("utf-8", "replace")
+    matches = [hmac.compare_digest(sign(body, secret).encode(), given) for secret in secrets]
+    return any(matches)
+
+
+class Press(Value, frozen=True, kw_only=True):
+    """Somebody clicked a button of one check, or Re-run on it."""
+
+    identifier: str
+    external_id: str
+    check_run: int
+    commit: str
+    app: int
+    repository: str
+    """``owner/name``."""
+    login: str
+
+
+class RerunAll(Value, frozen=True, kw_only=True):
+    """Somebody clicked *Re-run all checks* on a commit."""
+
+    commit: str
+    app: int
+    repository: str
+    login: str
+
+
+class InstallationChanged(Value, frozen=True, kw_only=True):
+    """Where the App may work has changed: what is cached about it is stale."""
+
+    event: str
+
+
+Command: TypeAlias = Press | RerunAll | InstallationChanged
+
+INSTALLATION_EVENTS: Final = frozenset(
+    {"installation", "installation_repositories", "installation_target", "repository"}
+)
+
+
+class _App(Struct):
+    id: int = 0
+
+
+class _CheckRun(Struct):
+    id: int
+    head_sha: str
+    external_id: str | None = ""
+    app: _App | None = None
+
+
+class _CheckSuite(Struct):
+    head_sha: str
+    app: _App | None = None
+
+
+class _Action(Struct):
+    identifier: str = ""
+
+
+class _Account(Struct):
+    login: str = ""
+
+
+class _Repository(Struct):
+    full_name: str
+
+
+class _Payload(Struct):
+    """The few fields that are read; everything else is skipped while decoding."""
+
+    action: str = ""
+    check_run: _CheckRun | None = None
+    check_suite: _CheckSuite | None = None
+    requested_action: _Action | None = None
+    repository: _Repository | None = None
+    sender: _Account | None = None
+
+
+_payload = msgspec.json.Decoder(_Payload)
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def is_json_object(body: bytes) -> bool:
+    """Whether the body is one well-formed JSON object; does not look inside it."""
+    try:
+        _object.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return False
+    return True
+
+
+def parse(event: str, body: bytes) -> Command | None:
+    """What a verified delivery asks for; None: nothing (most deliveries are echoes of our writes).
+
+    Raises ValueError for a body that is not shaped as GitHub describes it.
+    """
+    if event in INSTALLATION_EVENTS:
+        return InstallationChanged(event=event)
+    if event not in {"check_run", "check_suite"}:
+        return None
+    try:
+        payload = _payload.decode(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ValueError(f"a {event} delivery of an unknown shape: {error}") from error
+    if payload.repository is None or payload.sender is None:
+        return None
+    return _check_run(payload) if event == "check_run" else _check_suite(payload)
+
+
+def _check_run(payload: _Payload) -> Command | None:
+    run, repository, sender = payload.check_run, payload.repository, payload.sender
+    if run is None or repository is None or sender is None:
+        return None
+    identifier = _identifier(payload)
+    if not identifier:
+        return None  # created, completed: our own write comes back
+    return Press(
+        identifier=identifier,
+        external_id=run.external_id or "",
+        check_run=run.id,
+        commit=run.head_sha,
+        app=run.app.id if run.app else 0,
+        repository=repository.full_name,
+        login=sender.login,
+    )
+
+
+def _identifier(payload: _Payload) -> str:
+    if payload.action == "rerequested":
+        return "rerun"
+    if payload.action == "requested_action" and payload.requested_action:
+        return payload.requested_action.identifier
+    return ""
+
+
+def _check_suite(payload: _Payload) -> Command | None:
+    suite, repository, sender = payload.check_suite, payload.repository, payload.sender
+    if payload.action != "rerequested" or suite is None or repository is None or sender is None:
+        return None
+    return RerunAll(
+        commit=suite.head_sha,
+        app=suite.app.id if suite.app else 0,
+        repository=repository.full_name,
+        login=sender.login,
+    )

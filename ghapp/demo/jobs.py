@@ -1,0 +1,208 @@
+"""The scripted Job controller and kubelet: one pod a try, as often as `backoffLimit` allows.
+
+Watches Jobs, whoever made them. The shapes are those of recorded streams of Kubernetes 1.36.
+Simplified: one pod at a time, and a suspended Job loses its pod at once.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ghapp.demo.kinds import COMMIT_NOTE
+from ghapp.demo.kube import KubeApi, StatusError
+from ghapp.demo.tekton_model import stamp
+
+log = logging.getLogger(__name__)
+
+Object = dict[str, Any]
+Fails = Callable[[str], bool]
+"""Whether the end-to-end test of this commit fails."""
+
+_SECONDS: Final = 7.0
+"""How long a pod runs."""
+_EXIT_CODE: Final = 3
+
+
+@dataclass(slots=True, kw_only=True)
+class Jobs:
+    """The controller."""
+
+    kube: KubeApi
+    fails: Fails
+    speed: float
+    _driven: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        """Plays every Job until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            async for change, job in self.kube.subscribe("jobs"):
+                self._heed(change, job, group)
+
+    def _heed(self, change: str, job: Object, group: asyncio.TaskGroup) -> None:
+        uid, suspended = job["metadata"]["uid"], job["spec"].get("suspend", False)
+        if change == "DELETED":
+            self._let_go(uid)
+        elif _finished(job):
+            return
+        elif suspended:
+            self._let_go(uid)
+            self._suspend(job)
+        elif uid not in self._driven:
+            self._driven[uid] = group.create_task(self._play(job))
+            self._driven[uid].add_done_callback(lambda _: self._driven.pop(uid, None))
+
+    def _let_go(self, uid: str) -> None:
+        driver = self._driven.pop(uid, None)
+        if driver is not None:
+            driver.cancel()
+
+    async def _play(self, job: Object) -> None:
+        try:
+            await self._drive(job)
+        except (KeyError, TypeError, AttributeError, ValueError, StatusError):
+            log.exception("%s is nothing that can be played", job["metadata"]["name"])
+
+    async def _drive(self, job: Object) -> None:
+        started, failed = stamp(self.kube.now()), 0
+        commit = job["metadata"].get("annotations", {}).get(COMMIT_NOTE, "")
+        bad = bool(commit) and self.fails(commit)
+        while True:
+            await self._wait(0.4)
+            self._write(job, {"startTime": started, **_counts(active=1, failed=failed)})
+            pod = self.kube.create(pod_of(job))
+            await self._wait(0.8)
+            self._phase(pod, running(stamp(self.kube.now())))
+            self._write(job, {"startTime": started, **_counts(active=1, ready=1, failed=failed)})
+            await self._wait(_SECONDS)
+            self._phase(pod, ended(pod, stamp(self.kube.now()), _EXIT_CODE if bad else 0))
+            failed += bad
+            if not bad or failed > job["spec"].get("backoffLimit", 6):
+                break
+            self._write(job, {"startTime": started, **_counts(failed=failed)})
+        await self._finish(job, started, failed if bad else 0)
+
+    async def _finish(self, job: Object, started: str, failed: int) -> None:
+        now = stamp(self.kube.now())
+        counts = _counts(failed=failed, succeeded=0 if failed else 1)
+        words = _FAILED if failed else _COMPLETE
+        interim = _condition(words[0], words[2], words[3], now)
+        final = _condition(words[1], words[2], words[3], now)
+        self._write(job, {"startTime": started, "conditions": [interim]})
+        await self._wait(0.2)
+        end = {} if failed else {"completionTime": now}
+        self._write(job, {"startTime": started, "conditions": [interim, final], **counts, **end})
+
+    async def _wait(self, seconds: float) -> None:
+        await asyncio.sleep(seconds / self.speed)
+
+    # -- what is written ----------------------------------------------------------------------
+
+    def _write(self, job: Object, status: Object) -> None:
+        meta = job["metadata"]
+        found = self.kube.get("jobs", meta["namespace"], meta["name"])
+        self.kube.replace({**found, "status": status}, subresource="status")
+
+    def _phase(self, pod: Object, status: Object) -> None:
+        meta = pod["metadata"]
+        found = self.kube.get("pods", meta["namespace"], meta["name"])
+        self.kube.replace({**found, "status": status}, subresource="status")
+
+    def _suspend(self, job: Object) -> None:
+        meta, now = job["metadata"], stamp(self.kube.now())
+        if any(each["type"] == "Suspended" for each in job.get("status", {}).get("conditions", ())):
+            return
+        for pod in self.kube.list("pods", meta["namespace"], labels=f"job-name={meta['name']}"):
+            self.kube.delete("pods", meta["namespace"], pod["metadata"]["name"])
+        verdict = _condition("Suspended", "JobSuspended", "Job suspended", now)
+        self._write(job, {"conditions": [verdict], **_counts()})
+
+
+_COMPLETE: Final = (
+    "SuccessCriteriaMet",
+    "Complete",
+    "CompletionsReached",
+    "Reached expected number of succeeded pods",
+)
+_FAILED: Final = (
+    "FailureTarget",
+    "Failed",
+    "BackoffLimitExceeded",
+    "Job has reached the specified backoff limit",
+)
+
+
+def _finished(job: Object) -> bool:
+    return any(
+        each["type"] in {"Complete", "Failed"} and each["status"] == "True"
+        for each in job.get("status", {}).get("conditions", ())
+    )
+
+
+def _condition(kind: str, reason: str, message: str, now: str) -> Object:
+    return {
+        "type": kind,
+        "status": "True",
+        "reason": reason,
+        "message": message,
+        "lastProbeTime": now,
+        "lastTransitionTime": now,
+    }
+
+
+def _counts(*, active: int = 0, ready: int = 0, failed: int = 0, succeeded: int = 0) -> Object:
+    counts: Object = {"ready": ready, "terminating": 0, "uncountedTerminatedPods": {}}
+    named = {"active": active, "failed": failed, "succeeded": succeeded}
+    return counts | {name: count for name, count in named.items() if count}
+
+
+# --- pods -----------------------------------------------------------------------------------------
+
+
+def pod_of(job: Object) -> Object:
+    """The pod of a try."""
+    meta, template = job["metadata"], job["spec"]["template"]
+    owner = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "name": meta["name"],
+        "uid": meta["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "generateName": f"{meta['name']}-",
+            "namespace": meta["namespace"],
+            "labels": dict(template.get("metadata", {}).get("labels", {})),
+            "ownerReferences": [owner],
+        },
+        "spec": template["spec"],
+    }
+
+
+def running(now: str) -> Object:
+    """Its status while it runs."""
+    return {
+        "phase": "Running",
+        "startTime": now,
+        "containerStatuses": [{"name": "main", "state": {"running": {"startedAt": now}}}],
+    }
+
+
+def ended(pod: Object, now: str, exit_code: int) -> Object:
+    """Its status after it ran."""
+    terminated = {
+        "exitCode": exit_code,
+        "reason": "Error" if exit_code else "Completed",
+        "startedAt": pod["metadata"]["creationTimestamp"],
+        "finishedAt": now,
+    }
+    return {
+        "phase": "Failed" if exit_code else "Succeeded",
+        "startTime": pod["metadata"]["creationTimestamp"],
+        "containerStatuses": [{"name": "main", "state": {"terminated": terminated}}],
+    }

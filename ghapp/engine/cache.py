@@ -1,0 +1,92 @@
+"""What the watches said last, for as long as it matters: objects, their parts, and who is done.
+
+A run that has been told to its end is forgotten but for its uid: ten thousand finished runs cost
+their uids. `Cache` decides nothing and waits for nothing; it keeps values and tells which objects
+have to be looked at again.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ghapp.core.seen import Seen
+
+
+@dataclass(slots=True)
+class Entry:
+    """An object to look at, and what is known of it."""
+
+    object: Any
+    namespace: str
+    name: str
+    gone: bool = False
+    seen: Seen | None = None
+    """The row as we last committed or read it; somebody else may have changed it since."""
+
+
+@dataclass(slots=True)
+class Cache:
+    """The objects of one source, by uid, and their children by the parent's uid."""
+
+    entries: dict[str, Entry] = field(default_factory=dict)
+    children: dict[str, dict[str, Any]] = field(default_factory=dict)
+    parents: dict[str, str] = field(default_factory=dict)
+    """Child uid to parent uid: a deleted child has to be found again."""
+    settled: dict[str, str] = field(default_factory=dict)
+    """Objects whose end is told, and their namespace: whatever more is said changes nothing."""
+
+    def put(self, uid: str, namespace: str, name: str, value: Any, *, gone: bool = False) -> bool:
+        """A look at an object; False when it is settled and needs none."""
+        if uid in self.settled:
+            if gone:
+                self.settled.pop(uid, None)
+            return False
+        entry = self.entries.setdefault(uid, Entry(value, namespace, name))
+        entry.object, entry.gone = value, gone
+        return True
+
+    def settle(self, uid: str) -> None:
+        """Its end is told: forget it, and its children."""
+        entry = self.entries.pop(uid, None)
+        self._drop_children(uid)
+        if entry is not None and not entry.gone:
+            self.settled[uid] = entry.namespace
+
+    def forget(self, uid: str) -> None:
+        """It is gone, and that is told."""
+        self.entries.pop(uid, None)
+        self.settled.pop(uid, None)
+        self._drop_children(uid)
+
+    def put_child(self, uid: str, parent: str, value: Any) -> bool:
+        """A part of an object; False when the object is settled."""
+        if parent in self.settled:
+            return False
+        self.children.setdefault(parent, {})[uid] = value
+        self.parents[uid] = parent
+        return True
+
+    def drop_child(self, uid: str) -> str | None:
+        """A part is gone; the uid of the object that it was part of.
+
+        It stays in its parent's picture: a task that was cleaned away did run.
+        """
+        return self.parents.pop(uid, None)
+
+    def children_of(self, uid: str) -> tuple[Any, ...]:
+        """The parts of an object, in no order."""
+        return tuple(self.children.get(uid, {}).values())
+
+    def absent(self, keys: frozenset[str], namespace: str) -> list[str]:
+        """Objects that we know and a complete list of the namespace does not have."""
+        for uid, inside in list(self.settled.items()):
+            if uid not in keys and namespace in ("", inside):
+                del self.settled[uid]
+        return [
+            uid
+            for uid, entry in self.entries.items()
+            if uid not in keys and namespace in ("", entry.namespace)
+        ]
+
+    def _drop_children(self, uid: str) -> None:
+        for child in self.children.pop(uid, {}):
+            self.parents.pop(child, None)

@@ -1,0 +1,84 @@
+"""Where decisions become commits: rules, routing and the one transaction, shared by all loops."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
+
+from ghapp.core.decide import Decision, Rules, noticed
+from ghapp.core.effects import Effect
+from ghapp.core.routing import route
+from ghapp.core.seen import Notice
+from ghapp.errors import Conflict
+from ghapp.ports import Addressed, Clock, Commit, Settled, Sink, Store
+
+REMEMBERED: Final = timedelta(days=13)
+"""Less than upkeep keeps rows; GitHub gives up on an unfinished check after 14 days."""
+CONFLICTS_BORNE: Final = 20
+"""Two loops may decide on one row; each look anew succeeds unless the other is faster each time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """Commits decisions, addressed to the sinks that want them."""
+
+    store: Store
+    standing: Rules
+    """As set at the start; see `rules`."""
+    sinks: Mapping[str, Sink]
+    clock: Clock
+    progress_interval: float
+    """Seconds."""
+
+    @property
+    def rules(self) -> Rules:
+        """The rules of this moment: what finished before `REMEMBERED` is history.
+
+        Rows older than that may be forgotten while their objects are still in the cluster; those
+        must not be told anew.
+        """
+        horizon = max(self.standing.horizon, self.clock() - REMEMBERED)
+        return replace(self.standing, horizon=horizon)
+
+    async def commit(
+        self,
+        decide: Callable[[], Awaitable[Decision]],
+        *,
+        settled: Settled | None = None,
+        delivery: str | None = None,
+    ) -> Decision:
+        """Decides and commits; decides again when somebody else committed in between."""
+        for _ in range(CONFLICTS_BORNE):
+            decision = await decide()
+            if not (decision.seen or decision.effects or settled or delivery):
+                return decision
+            try:
+                await self.store.commit(self._commit(decision, settled, delivery))
+            except Conflict:
+                continue
+            return decision
+        raise Conflict(f"gave up after {CONFLICTS_BORNE} decisions; somebody else is always faster")
+
+    async def answer(self, subject_key: str, text: str, settled: Settled) -> None:
+        """Settles an effect and shows an answer on the subject's check, together."""
+
+        async def decide() -> Decision:
+            before = await self.store.seen(subject_key)
+            if before is None:
+                return Decision()
+            return noticed(before, Notice(at=self.clock(), text=text), rules=self.rules)
+
+        await self.commit(decide, settled=settled)
+
+    def _commit(self, decision: Decision, settled: Settled | None, delivery: str | None) -> Commit:
+        return Commit(
+            seen=decision.seen,
+            effects=self._addressed(decision.effects),
+            settled=settled,
+            delivery=delivery,
+        )
+
+    def _addressed(self, effects: tuple[Effect, ...]) -> tuple[Addressed, ...]:
+        accepts = {name: sink.accepts for name, sink in self.sinks.items()}
+        routed = route(effects, accepts, now=self.clock(), progress_interval=self.progress_interval)
+        return tuple(Addressed(effect=effect, sink=sink, due=due) for effect, sink, due in routed)

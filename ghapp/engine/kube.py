@@ -1,0 +1,338 @@
+"""One cluster's API over one aiohttp session: read, create, patch, list and watch.
+
+Not a client library: it knows no kinds, returns what the server wrote, and turns every failure into
+`Retry` or `Reject` with the server's own message. What to make of a list and a watch is the matter
+of `kube_follow`; where the API is and who we are there, of `kube_config`.
+"""
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import aiohttp
+import msgspec
+
+from ghapp.core import retry
+from ghapp.core.source import Resource
+from ghapp.engine.kube_config import Connection, Identity
+from ghapp.errors import ConfigError, DeliveryError, Reject, Retry
+from ghapp.http import USER_AGENT, read_body, unreachable, utc_now
+from ghapp.ports import Clock
+
+MIB: Final = 2**20
+
+READ_BUFFER: Final = MIB
+"""aiohttp pauses a connection at twice this. Its default of 64 KiB would wake us for each
+twentieth of a large object."""
+
+LINE_LIMIT: Final = 4 * MIB
+"""etcd takes objects of 1.5 MiB; JSON escapes and the old state in an event may double that."""
+
+BODY_LIMIT: Final = 16 * MIB
+"""Of one answer; a page of a list that is longer is asked for again in smaller pages."""
+
+PAGE: Final = 500
+"""Objects in a page of a list, as kubectl asks."""
+
+FIELD_MANAGER: Final = "checkrail"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """How long to wait, in seconds."""
+
+    connect: float = 5
+    request: float = 30
+    """A whole answer; a page of a list may be slow on a busy server."""
+    watch: int = 290
+    """How long a watch is asked to last: less than the five minutes that many proxies allow."""
+    silence: float = 75
+    """A watch that says nothing for so long is dead: bookmarks come about once a minute."""
+
+
+def open_session() -> aiohttp.ClientSession:
+    """A session for one cluster's API.
+
+    The number of connections is not limited here: each watch holds one for ever, so a limit below
+    their number would lock out every write, and the callers are bounded themselves.
+    """
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
+        read_bufsize=READ_BUFFER,
+    )
+
+
+class ListMeta(msgspec.Struct, frozen=True, rename={"next": "continue"}):
+    """The metadata of a list."""
+
+    resourceVersion: str = ""  # noqa: N815 - as the document spells it
+    next: str = ""
+    """A token for the next page; empty: this was the last."""
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A part of a list, its objects not decoded yet."""
+
+    metadata: ListMeta = ListMeta()
+    items: list[msgspec.Raw] | None = None
+    """Go writes an empty list as null."""
+
+
+class _Named(msgspec.Struct):
+    name: str = ""
+
+
+class _Discovery(msgspec.Struct):
+    resources: list[_Named] | None = None
+
+
+class StatusDetails(msgspec.Struct, frozen=True):
+    """More about a refusal."""
+
+    retryAfterSeconds: float | None = None  # noqa: N815
+
+
+class Status(msgspec.Struct, frozen=True):
+    """What the API server says when it says no (also the object of a watch's ERROR event)."""
+
+    message: str = ""
+    reason: str = ""
+    code: int = 0
+    details: StatusDetails = StatusDetails()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KubeClient:
+    """The port `Kube`, and what `kube_follow` needs beside it."""
+
+    session: aiohttp.ClientSession
+    connection: Connection
+    times: Times = Times()
+    clock: Clock = utc_now
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> dict[str, Any]:
+        """One object, whole."""
+        return _decode(await self._ask("GET", resource.path(namespace, name)), dict[str, Any])
+
+    async def create(
+        self, resource: Resource, namespace: str, manifest: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Creates; an object of that name is a Reject with status 409."""
+        path = resource.path(namespace)
+        answer = await self._ask("POST", path, body=manifest, content="application/json")
+        return _decode(answer, dict[str, Any])
+
+    async def patch(
+        self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Merge-patches; a `metadata.uid` in the body guards it (409 when it is another object)."""
+        path = resource.path(namespace, name)
+        content = "application/merge-patch+json"  # strategic merge does not exist for CRDs
+        answer = await self._ask("PATCH", path, body=body, content=content)
+        return _decode(answer, dict[str, Any])
+
+    async def served(self, resource: Resource) -> bool:
+        """Whether the API server knows the resource: its CRD is installed."""
+        try:
+            answer = await self._ask("GET", resource.root)
+        except Reject as error:
+            if error.status == 404:
+                return False
+            raise
+        known = _decode(answer, _Discovery).resources or ()
+        return any(one.name == resource.plural for one in known)
+
+    async def page(
+        self, resource: Resource, namespace: str = "", *, after: str = "", limit: int = PAGE
+    ) -> Page:
+        """A page of the list, or of what comes `after`; 410 when that token has expired."""
+        while True:
+            query = {"limit": str(limit)} | ({"continue": after} if after else {})
+            try:
+                return _decode(await self._ask("GET", resource.path(namespace), query=query), Page)
+            except _TooLong:
+                if limit == 1:
+                    raise
+                limit = max(1, limit // 8)
+
+    async def watch(
+        self, resource: Resource, namespace: str, version: str
+    ) -> AsyncGenerator[list[bytes | None]]:
+        """The lines of a watch, some at a time; None stands for one that was too long.
+
+        It ends when the server ends it or has been silent for too long, and raises Retry when the
+        connection breaks. A half line is dropped: whoever resumes gets it again.
+        """
+        query = {
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(self.times.watch),
+            "resourceVersion": version,
+        }
+        timeout = aiohttp.ClientTimeout(
+            total=self.times.watch + self.times.silence,
+            sock_connect=self.times.connect,
+            sock_read=self.times.silence,
+        )
+        path = resource.path(namespace)
+        headers = {"Accept-Encoding": "identity"}  # a proxy that compresses may hold events back
+        request = _Request("GET", path, query=query, headers=headers, timeout=timeout)
+        lines = Lines(LINE_LIMIT)
+        async with await self._send(request) as response:
+            try:
+                async for chunk in response.content.iter_any():
+                    if batch := lines.feed(chunk):
+                        yield batch
+            except TimeoutError:
+                return
+            except (aiohttp.ClientError, OSError) as error:
+                raise unreachable(error, self.connection.base_url) from error
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        content: str = "",
+    ) -> bytes:
+        """One request; the body of its 2xx answer."""
+        request = _Request(
+            method,
+            path,
+            query=query or ({"fieldManager": FIELD_MANAGER} if content else {}),
+            headers={"Content-Type": content} if content else {},
+            body=None if body is None else msgspec.json.encode(body),
+            timeout=aiohttp.ClientTimeout(
+                total=self.times.request, sock_connect=self.times.connect
+            ),
+        )
+        async with await self._send(request) as response:
+            try:
+                answer = await read_body(response, BODY_LIMIT)
+            except (aiohttp.ClientError, OSError) as error:
+                raise unreachable(error, self.connection.base_url) from error
+        if answer is None:
+            raise _TooLong(f"{method} {path}: the answer is longer than {BODY_LIMIT} bytes")
+        return answer
+
+    async def _send(self, request: "_Request") -> aiohttp.ClientResponse:
+        """The response to a request, if it is a 2xx; on a 401 once more with a new token."""
+        identity = await self._identity()
+        response = await self._send_as(identity, request)
+        if response.status == 401:
+            renewed = await self._identity(rejected=identity)
+            if renewed is not identity:
+                response.close()
+                response = await self._send_as(renewed, request)
+        if 200 <= response.status < 300:
+            return response
+        raise await self._refusal(request, response)
+
+    async def _send_as(self, identity: Identity, request: "_Request") -> aiohttp.ClientResponse:
+        try:
+            return await self.session.request(
+                request.method,
+                self.connection.base_url + request.path,
+                params=request.query,
+                headers={**request.headers, **identity.headers},
+                data=request.body,
+                timeout=request.timeout,
+                ssl=identity.tls,
+                server_hostname=self.connection.server_hostname,
+                proxy=self.connection.proxy,
+                allow_redirects=False,
+            )
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise unreachable(error, self.connection.base_url) from error
+
+    async def _identity(self, rejected: Identity | None = None) -> Identity:
+        """Who we are; a plugin or a mounted file that fails now need not always fail."""
+        try:
+            return await self.connection.credentials.identity(rejected)
+        except ConfigError as error:
+            raise Retry(f"no credentials for the cluster: {error}") from error
+
+    async def _refusal(
+        self, request: "_Request", response: aiohttp.ClientResponse
+    ) -> DeliveryError:
+        """What an answer other than 2xx means."""
+        async with response:
+            try:
+                body = await read_body(response, MIB) or b""
+            except (aiohttp.ClientError, OSError) as error:
+                return unreachable(error, self.connection.base_url)
+        return retry.verdict(
+            response.status,
+            response.headers,
+            message(body),
+            now=self.clock(),
+            far=f"Kubernetes {request.method} {request.path}",
+            write=request.method != "GET",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A request but for who sends it."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    timeout: aiohttp.ClientTimeout
+    body: bytes | None = None
+
+
+class _TooLong(Reject):
+    """An answer above the limit."""
+
+
+class Lines:
+    """Cuts a stream into lines; of one that is too long only the fact is kept."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def feed(self, chunk: bytes) -> list[bytes | None]:
+        """The lines that `chunk` completes; None stands for one above the limit."""
+        *ends, rest = chunk.split(b"\n")
+        done = []
+        for end in ends:
+            self._keep(end)
+            done.append(b"".join(self._parts) if self._size <= self._limit else None)
+            self._parts, self._size = [], 0
+        self._keep(rest)
+        return done
+
+    def _keep(self, part: bytes) -> None:
+        self._size += len(part)
+        if self._size <= self._limit:
+            self._parts.append(part)
+        else:
+            self._parts.clear()
+
+
+T = TypeVar("T")
+
+
+def _decode(answer: bytes, kind: type[T]) -> T:
+    """An answer decoded; a 2xx that is no JSON comes from a proxy in between, not from the API."""
+    try:
+        return msgspec.json.decode(answer, type=kind)
+    except msgspec.MsgspecError as error:
+        raise Retry(f"the API server's answer cannot be read: {error}", uncertain=True) from error
+
+
+def message(body: bytes) -> str:
+    """What a refusal says: the message of its Status, or the text as it is."""
+    try:
+        status = msgspec.json.decode(body, type=Status)
+    except msgspec.MsgspecError:
+        return body[:1000].decode(errors="replace").strip()
+    return f"{status.reason}: {status.message}" if status.reason else status.message

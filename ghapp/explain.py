@@ -1,0 +1,229 @@
+"""What checkrail makes of an object, without a cluster and without GitHub: read, observe, decide.
+
+Runs the very functions that the product runs, so what it prints is what would be sent.
+"""
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from ghapp import cloudevent
+from ghapp.core import cdevents
+from ghapp.core.decide import Rules, decide
+from ghapp.core.effects import EmitEvent, SetCheck
+from ghapp.core.github_body import body
+from ghapp.core.model import Observation, Revision
+from ghapp.core.pipeline import Pipeline
+from ghapp.core.seen import Seen
+from ghapp.core.source import Adapter, Context
+from ghapp.errors import ConfigError
+
+FILE_LIMIT: Final = 16 * 1024 * 1024
+"""Bytes of a file; etcd takes objects of 1.5 MiB."""
+NO_UID: Final = "00000000-0000-0000-0000-000000000000"
+"""Stands for the uid that an object gets when it is created."""
+_BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explained:
+    """One document, explained; `skipped` says why it is no subject."""
+
+    kind: str
+    name: str
+    seen: Seen | None = None
+    check: dict[str, Any] | None = None
+    events: tuple[dict[str, Any], ...] = ()
+    skipped: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The contract of ``-o json``: one object a document."""
+        if self.seen is None:
+            return {"subject": None, "kind": self.kind, "name": self.name, "skipped": self.skipped}
+        look = self.seen.look
+        return {
+            "subject": _subject(look),
+            "phase": look.phase.value,
+            "reason": look.reason,
+            "revision": _revision(look.revision) if look.revision else None,
+            "milestones": [milestone.value for milestone in self.seen.told],
+            "check": self.check,
+            "cdevents": list(self.events),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explainer:
+    """Knows the sources and the documents that decisions depend on."""
+
+    adapters: Sequence[Adapter[Any]]
+    pipelines: tuple[Pipeline, ...] = ()
+    cluster: str = "default"
+    dashboard_url: str = ""
+
+    def explain(self, documents: Sequence[dict[str, Any]]) -> list[Explained]:
+        """Each document; those that are parts of others (TaskRuns) also tell of their parents."""
+        return [self._one(document, documents) for document in documents]
+
+    def _one(self, document: dict[str, Any], documents: Sequence[dict[str, Any]]) -> Explained:
+        kind, name = str(document.get("kind", "")), _name(document)
+        adapter = self._adapter(document)
+        if adapter is None:
+            known = ", ".join(sorted(adapter.resource.kind for adapter in self.adapters))
+            reason = f"no source reads {document.get('apiVersion', '')} {kind}; there are {known}"
+            return Explained(kind=kind, name=name, skipped=reason)
+        try:
+            value = _decode(document, adapter.reads)
+        except msgspec.ValidationError as error:
+            return Explained(kind=kind, name=name, skipped=f"it cannot be read: {error}")
+        children = tuple(_children(adapter, _uid(document), documents))
+        look = adapter.observe(value, Context(cluster=self.cluster, children=children))
+        if look is None:
+            reason = "it is not a run of its own: a part of another, told to be ignored, or new"
+            return Explained(kind=kind, name=name, skipped=reason)
+        return self._decided(kind, name, look)
+
+    def _decided(self, kind: str, name: str, look: Observation) -> Explained:
+        rules = Rules(
+            born=_BEGINNING,
+            horizon=_BEGINNING,
+            pipelines=self.pipelines,
+            dashboard_url=self.dashboard_url,
+        )
+        decision = decide(None, look, rules=rules)
+        checks = [body(effect) for effect in decision.effects if isinstance(effect, SetCheck)]
+        events = [
+            cloudevent.structured(cdevents.render(effect))
+            for effect in decision.effects
+            if isinstance(effect, EmitEvent)
+        ]
+        return Explained(
+            kind=kind,
+            name=name,
+            seen=decision.seen[-1],
+            check=checks[0] if checks else None,
+            events=tuple(events),
+        )
+
+    def _adapter(self, document: dict[str, Any]) -> Adapter[Any] | None:
+        """By group and kind: another served version has the same fields as far as we read."""
+        group = str(document.get("apiVersion", "")).rpartition("/")[0]
+        for adapter in self.adapters:
+            if (adapter.resource.group, adapter.resource.kind) == (group, document.get("kind")):
+                return adapter
+        return None
+
+
+def read(path: str) -> list[dict[str, Any]]:
+    """The objects in a file (YAML or JSON, several documents, lists), or on stdin for ``-``.
+
+    Raises ConfigError for what cannot be read.
+    """
+    try:
+        text = _text(path)
+        documents = list(YAML(typ="safe", pure=True).load_all(text))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        raise ConfigError(f"{path}{where}: {error.problem or error.context}") from error
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: not YAML or JSON: {error}") from error
+    found = [item for document in documents for item in _items(document, path)]
+    if not found:
+        raise ConfigError(f"{path}: there is no object in it")
+    return found
+
+
+def _text(path: str) -> str:
+    raw = sys.stdin.buffer.read(FILE_LIMIT + 1) if path == "-" else _bytes(Path(path))
+    if len(raw) > FILE_LIMIT:
+        raise ValueError(f"larger than {FILE_LIMIT} bytes")
+    return raw.decode("utf-8")
+
+
+def _bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(FILE_LIMIT + 1)
+
+
+def _items(document: object, path: str) -> Iterator[dict[str, Any]]:
+    if document is None:
+        return
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path}: expected Kubernetes objects, found {type(document).__name__}")
+    if isinstance(document.get("items"), list) and str(document.get("kind", "")).endswith("List"):
+        for item in document["items"]:
+            yield from _items(item, path)
+        return
+    yield document
+
+
+def _children(
+    adapter: Adapter[Any], uid: str, documents: Iterable[dict[str, Any]]
+) -> Iterator[Any]:
+    for child in adapter.children:
+        for document in documents:
+            group = str(document.get("apiVersion", "")).rpartition("/")[0]
+            if (child.resource.group, child.resource.kind) != (group, document.get("kind")):
+                continue
+            try:
+                value = _decode(document, child.reads)
+            except msgspec.ValidationError:
+                continue  # explained on its own, with the reason
+            if child.parent(value) == uid:
+                yield value
+
+
+def _decode(document: dict[str, Any], type_: type[Any]) -> Any:
+    """By way of JSON, as a watch line comes; what the API server would add is filled in."""
+    metadata = document.get("metadata")
+    if not isinstance(metadata, dict):
+        raise msgspec.ValidationError("Object missing required field `metadata`")
+    filled = {"uid": NO_UID, "namespace": "default", "creationTimestamp": _BEGINNING, **metadata}
+    if not filled.get("name"):
+        filled["name"] = str(filled.get("generateName", "")) + "xxxxx"
+    return msgspec.json.decode(msgspec.json.encode({**document, "metadata": filled}), type=type_)
+
+
+def _uid(document: dict[str, Any]) -> str:
+    return str(document.get("metadata", {}).get("uid", NO_UID))
+
+
+def _name(document: dict[str, Any]) -> str:
+    metadata = document.get("metadata")
+    named = metadata if isinstance(metadata, dict) else {}
+    return str(named.get("name") or named.get("generateName") or "")
+
+
+def _subject(look: Observation) -> dict[str, Any]:
+    subject = look.subject
+    run = f"{subject.uid}/{subject.revision}" if subject.revision else subject.uid
+    return {
+        "kind": subject.kind,
+        "cluster": subject.cluster,
+        "namespace": subject.namespace,
+        "name": subject.name,
+        "run": run,
+    }
+
+
+def _revision(revision: Revision) -> dict[str, Any]:
+    known = {
+        "host": revision.repository.host,
+        "owner": revision.repository.owner,
+        "repository": revision.repository.name,
+        "commit": revision.commit,
+        "ref": revision.ref,
+        "pull_request": revision.pull_request,
+        "rule": revision.rule,
+    }
+    return {name: value for name, value in known.items() if value not in ("", None)}

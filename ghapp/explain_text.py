@@ -1,0 +1,53 @@
+"""What `checkrail explain` prints for people."""
+
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from ghapp.explain import Explained
+
+
+def show(explained: Explained, console: Console) -> None:
+    """One document: what it is, its check as GitHub shows it, its events."""
+    heading = f"{explained.kind} {explained.name}"
+    if explained.seen is None:
+        console.print(Text(f"{heading}: skipped: {explained.skipped}", style="yellow"))
+        return
+    look = explained.seen.look
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row("subject", Text(look.subject.key))
+    facts.add_row("phase", Text(f"{look.phase} ({look.reason})" if look.reason else look.phase))
+    facts.add_row("milestones", Text(", ".join(explained.seen.told)))
+    facts.add_row("commit", Text(_commit(explained)))
+    console.print(Panel(facts, title=Text(heading), title_align="left"))
+    if explained.check is not None:
+        _show_check(explained.check, console)
+    for event in explained.events:
+        line = Text(f"{event['time']}  {event['type']}  {event['subject']}")
+        line.append(f"  {event['id']}", style="dim")
+        console.print(line)
+
+
+def _commit(explained: Explained) -> str:
+    assert explained.seen is not None
+    revision = explained.seen.look.revision
+    if revision is None:
+        return (
+            "none, so no check: annotate it with checkrail.dev/repository and checkrail.dev/commit"
+        )
+    return f"{revision.repository.url} {revision.commit} (by {revision.rule} annotations)"
+
+
+def _show_check(check: dict[str, object], console: Console) -> None:
+    output, actions = check["output"], check["actions"]
+    assert isinstance(output, dict)
+    assert isinstance(actions, list)
+    verdict = str(check.get("conclusion") or check["status"])
+    title = Text(f"{check['name']}  {verdict}  {output['title']}", style="bold")
+    console.print(title)
+    console.print(Markdown(str(output["summary"])))
+    if actions:
+        buttons = "  ".join(f"[ {action['label']} ]" for action in actions)
+        console.print(Text(buttons, style="cyan"))

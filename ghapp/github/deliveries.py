@@ -1,0 +1,139 @@
+"""Webhooks that never arrived, fetched from GitHub's own list of deliveries.
+
+GitHub does not deliver twice by itself, and keeps its list for three days (Enterprise Server: seven):
+https://docs.github.com/en/webhooks/using-webhooks/handling-failed-webhook-deliveries
+The list holds the payloads, so nothing has to be delivered again: what we missed is accepted from
+here, under the guid that it has anyway.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+
+from ghapp import log as logs
+from ghapp.errors import Reject
+from ghapp.ports import Delivery, GitHub
+
+log = logs.get(__name__)
+
+Known = Callable[[Sequence[str]], Awaitable[frozenset[str]]]
+"""Which of these guids were accepted."""
+
+KEPT: Final = timedelta(days=3)
+OVERLAP: Final = timedelta(minutes=10)
+"""How far below its mark a sweep looks: deliveries may be listed late and out of order."""
+ENTRIES: Final = 10_000
+"""Attempts that one sweep reads: a hundred pages."""
+AT_ONCE: Final = 100
+"""Deliveries that one sweep brings, and..."""
+AT_ONCE_BYTES: Final = 64 * 1024 * 1024
+"""...their size together; the next sweep brings more."""
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt to deliver, as GitHub lists it; a guid may have several."""
+
+    id: int
+    guid: str
+    delivered_at: datetime
+    status: str
+    event: str
+
+
+def missed(attempts: Iterable[Attempt]) -> Sequence[Attempt]:
+    """The first attempt of each guid that was never answered with 2xx, oldest first."""
+    first: dict[str, Attempt] = {}
+    heard = set()
+    for attempt in sorted(attempts, key=lambda each: (each.delivered_at, each.id)):
+        first.setdefault(attempt.guid, attempt)
+        if attempt.status == "OK":
+            heard.add(attempt.guid)
+    return [attempt for guid, attempt in first.items() if guid not in heard]
+
+
+class Sweep:
+    """Looks through the list from the newest down to where an earlier look ended.
+
+    The mark moves only when nothing was missing: what was brought may not have been kept.
+    """
+
+    def __init__(self, github: GitHub) -> None:
+        self._github = github
+        self._mark: datetime | None = None
+
+    async def missed(self, known: Known, *, now: datetime) -> Sequence[Delivery]:
+        """What GitHub could not deliver and we do not know, oldest first."""
+        floor = max(self._mark - OVERLAP, now - KEPT) if self._mark else now - KEPT
+        attempts = await self._attempts(floor)
+        wanted = missed(attempts)
+        ours = await known([attempt.guid for attempt in wanted]) if wanted else frozenset[str]()
+        found = await self._fetch([each for each in wanted if each.guid not in ours])
+        if not found and attempts:
+            self._mark = max(attempt.delivered_at for attempt in attempts)
+        return found
+
+    async def _attempts(self, floor: datetime) -> Sequence[Attempt]:
+        """Newest first, down to `floor`."""
+        found: list[Attempt] = []
+        async for entry in self._github.pages("/app/hook/deliveries", repository=None):
+            attempt = _attempt(entry)
+            if attempt is None:
+                continue
+            if attempt.delivered_at < floor:
+                break
+            found.append(attempt)
+            if len(found) >= ENTRIES:
+                log.warning("more webhook deliveries than one sweep reads", read=len(found))
+                break
+        return found
+
+    async def _fetch(self, attempts: Sequence[Attempt]) -> Sequence[Delivery]:
+        found: list[Delivery] = []
+        size = 0
+        for attempt in attempts[:AT_ONCE]:
+            body = await self._payload(attempt)
+            if body is None:
+                continue
+            size += len(body)
+            found.append(
+                Delivery(
+                    guid=attempt.guid,
+                    event=attempt.event,
+                    body=body,
+                    received=attempt.delivered_at,
+                )
+            )
+            if size >= AT_ONCE_BYTES:
+                break
+        return found
+
+    async def _payload(self, attempt: Attempt) -> bytes | None:
+        """The webhook's body; None when GitHub no longer has it."""
+        path = f"/app/hook/deliveries/{attempt.id}"
+        try:
+            detail = await self._github.request("GET", path, repository=None)
+        except Reject as error:
+            if error.status == 404:
+                log.warning("a missed webhook is gone", delivery=attempt.guid)
+                return None
+            raise
+        return _body(detail)
+
+
+def _attempt(entry: Any) -> Attempt | None:
+    try:
+        return msgspec.convert(entry, Attempt)
+    except msgspec.ValidationError as error:
+        log.warning("an unreadable entry in the list of webhook deliveries", reason=str(error))
+        return None
+
+
+def _body(detail: Any) -> bytes | None:
+    request = detail.get("request") if isinstance(detail, Mapping) else None
+    payload = request.get("payload") if isinstance(request, Mapping) else None
+    if not isinstance(payload, Mapping):
+        return None
+    return json.dumps(payload, separators=(",", ":")).encode()  # ASCII: half a surrogate pair, too

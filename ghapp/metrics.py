@@ -1,0 +1,325 @@
+"""What is counted: every metric of the product is named here, and nowhere else.
+
+A `Metrics` is one per process and owns its registry, so that two of them in one test do not meet.
+Labels with a closed set of values are Literals: the type checker refuses a new one that is not
+listed here, and each listed one stands at zero from the start, so that an alert on a rate works
+before the first failure (controller-runtime does the same).
+"""
+
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Final, Literal, TypeAlias, get_args
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.registry import Collector
+
+from ghapp import __version__
+from ghapp.core.model import Verb
+from ghapp.ports import Backlog
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+WatchType: TypeAlias = Literal["changed", "gone", "listed", "malformed", "missing"]
+LookResult: TypeAlias = Literal["told", "unchanged", "skipped", "conflict", "failed"]
+SkipReason: TypeAlias = Literal["not_a_run", "no_commit", "old", "too_large"]
+WebhookResult: TypeAlias = Literal["accepted", "repeat", "forged", "malformed", "too_large"]
+CommandResult: TypeAlias = Literal["done", "refused", "not_ours", "failed"]
+DeliveryResult: TypeAlias = Literal["done", "again", "parked"]
+
+_VERBS: Final = tuple(verb.value for verb in Verb)
+
+COMMIT_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+"""Seconds. An fsync takes 1 to 10 ms; a quarter of a second is a sick disk."""
+
+DELIVERY_BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""Seconds. GitHub answers in 50 to 500 ms; the client gives up after 15 s."""
+
+REQUEST_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0)
+"""Seconds. The budget is 50 ms (p50) and 250 ms (p99); minutes are an outage."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One metric: what /metrics and the documentation say of it."""
+
+    name: str
+    type: type[MetricWrapperBase]
+    meaning: str
+    labels: Mapping[str, tuple[str, ...]]
+    """The label's values where they are a closed set; empty: they are only known at run time."""
+    buckets: tuple[float, ...] = ()
+
+
+WATCH_EVENTS: Final = Metric(
+    name="checkrail_watch_events_total",
+    type=Counter,
+    meaning="What the watches of the cluster brought.",
+    labels={"resource": (), "type": get_args(WatchType)},
+)
+LOOKS: Final = Metric(
+    name="checkrail_looks_total",
+    type=Counter,
+    meaning="Looks at an object, by what came of them.",
+    labels={"kind": (), "result": get_args(LookResult)},
+)
+MALFORMED: Final = Metric(
+    name="checkrail_malformed_total",
+    type=Counter,
+    meaning="Objects that could not be read.",
+    labels={"resource": ()},
+)
+SKIPPED: Final = Metric(
+    name="checkrail_skipped_total",
+    type=Counter,
+    meaning="Objects that were read and told nobody about, or without a check, by reason.",
+    labels={"reason": get_args(SkipReason)},
+)
+WEBHOOKS: Final = Metric(
+    name="checkrail_webhooks_total",
+    type=Counter,
+    meaning="Webhook deliveries from GitHub, by verdict.",
+    labels={"result": get_args(WebhookResult)},
+)
+COMMANDS: Final = Metric(
+    name="checkrail_commands_total",
+    type=Counter,
+    meaning="Clicks, by what was asked for and what became of it.",
+    labels={"verb": _VERBS, "result": get_args(CommandResult)},
+)
+DELIVERIES: Final = Metric(
+    name="checkrail_deliveries_total",
+    type=Counter,
+    meaning="Tries to bring an effect to its sink.",
+    labels={"sink": (), "result": get_args(DeliveryResult)},
+)
+DELIVERY_SECONDS: Final = Metric(
+    name="checkrail_delivery_seconds",
+    type=Histogram,
+    meaning="How long a try took.",
+    labels={"sink": ()},
+    buckets=DELIVERY_BUCKETS,
+)
+COMMIT_SECONDS: Final = Metric(
+    name="checkrail_commit_seconds",
+    type=Histogram,
+    meaning="How long a commit to the store took, waiting for its turn included.",
+    labels={},
+    buckets=COMMIT_BUCKETS,
+)
+EVENT_TO_REQUEST_SECONDS: Final = Metric(
+    name="checkrail_event_to_request_seconds",
+    type=Histogram,
+    meaning="From a watch event to the request that tells of it leaving the process.",
+    labels={"sink": ()},
+    buckets=REQUEST_BUCKETS,
+)
+OUTBOX_PENDING: Final = Metric(
+    name="checkrail_outbox_pending",
+    type=Gauge,
+    meaning="Effects that wait for delivery.",
+    labels={"sink": ()},
+)
+OUTBOX_PARKED: Final = Metric(
+    name="checkrail_outbox_parked",
+    type=Gauge,
+    meaning="Effects that were given up and wait for a person: `checkrail dead`.",
+    labels={"sink": ()},
+)
+INBOX_PENDING: Final = Metric(
+    name="checkrail_inbox_pending",
+    type=Gauge,
+    meaning="Webhook deliveries that were accepted and not yet worked on.",
+    labels={},
+)
+GITHUB_REQUESTS: Final = Metric(
+    name="checkrail_github_requests_total",
+    type=Counter,
+    meaning="Requests to GitHub, by URL template and status; 0: no answer.",
+    labels={"method": (), "route": (), "status": ()},
+)
+GITHUB_RATE_REMAINING: Final = Metric(
+    name="checkrail_github_rate_remaining",
+    type=Gauge,
+    meaning="Requests that GitHub still allows the installation in this hour.",
+    labels={"installation": ()},
+)
+BUILD_INFO: Final = Metric(
+    name="checkrail_build_info",
+    type=Gauge,
+    meaning="1, with the version.",
+    labels={"version": (__version__,), "python": (platform.python_version(),)},
+)
+
+METRICS: Final = (
+    WATCH_EVENTS,
+    LOOKS,
+    MALFORMED,
+    SKIPPED,
+    WEBHOOKS,
+    COMMANDS,
+    DELIVERIES,
+    DELIVERY_SECONDS,
+    COMMIT_SECONDS,
+    EVENT_TO_REQUEST_SECONDS,
+    OUTBOX_PENDING,
+    OUTBOX_PARKED,
+    INBOX_PENDING,
+    GITHUB_REQUESTS,
+    GITHUB_RATE_REMAINING,
+    BUILD_INFO,
+)
+
+
+def metrics_table() -> list[tuple[str, str, tuple[str, ...], str]]:
+    """(name, type, labels, meaning) of each metric: the documentation's table."""
+    return [
+        (one.name, one.type.__name__.lower(), tuple(one.labels), one.meaning) for one in METRICS
+    ]
+
+
+class Metrics:
+    """The counters of one process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._counters = {m.name: _counter(m, self.registry) for m in METRICS if m.type is Counter}
+        self._gauges = {m.name: _gauge(m, self.registry) for m in METRICS if m.type is Gauge}
+        self._histograms = {
+            m.name: _histogram(m, self.registry) for m in METRICS if m.type is Histogram
+        }
+        self._sinks: set[str] = set()
+        self._expect({})
+        self._gauge(BUILD_INFO, version=__version__, python=platform.python_version()).set(1)
+
+    def expect(
+        self, *, resources: Iterable[str], kinds: Iterable[str], sinks: Iterable[str]
+    ) -> None:
+        """What this process works with: all that can be counted about these begins at zero."""
+        self._sinks.update(sinks)
+        self._expect(
+            {"resource": tuple(resources), "kind": tuple(kinds), "sink": tuple(self._sinks)}
+        )
+
+    def watch_event(self, resource: str, type_: WatchType) -> None:
+        """A watch brought something."""
+        self._counter(WATCH_EVENTS, resource=resource, type=type_).inc()
+
+    def look(self, kind: str, result: LookResult) -> None:
+        """An object was looked at."""
+        self._counter(LOOKS, kind=kind, result=result).inc()
+
+    def malformed(self, resource: str) -> None:
+        """An object could not be read."""
+        self._counter(MALFORMED, resource=resource).inc()
+
+    def skipped(self, reason: SkipReason) -> None:
+        """Nobody is told of an object, or no check is made."""
+        self._counter(SKIPPED, reason=reason).inc()
+
+    def webhook(self, result: WebhookResult) -> None:
+        """A delivery came in."""
+        self._counter(WEBHOOKS, result=result).inc()
+
+    def command(self, verb: Verb, result: CommandResult) -> None:
+        """Somebody asked for something."""
+        self._counter(COMMANDS, verb=verb.value, result=result).inc()
+
+    def delivery(self, sink: str, result: DeliveryResult, seconds: float) -> None:
+        """An effect was tried."""
+        self._counter(DELIVERIES, sink=sink, result=result).inc()
+        self._histogram(DELIVERY_SECONDS, sink=sink).observe(seconds)
+
+    def commit(self, seconds: float) -> None:
+        """The store has it."""
+        self._histogram(COMMIT_SECONDS).observe(seconds)
+
+    def event_to_request(self, sink: str, seconds: float) -> None:
+        """The first request that tells of a watch event leaves."""
+        self._histogram(EVENT_TO_REQUEST_SECONDS, sink=sink).observe(seconds)
+
+    def backlog(self, backlog: Backlog) -> None:
+        """What waits now; a sink that is not named has nothing waiting."""
+        self._sinks.update(backlog.pending, backlog.parked)
+        for sink in self._sinks:
+            self._gauge(OUTBOX_PENDING, sink=sink).set(backlog.pending.get(sink, 0))
+            self._gauge(OUTBOX_PARKED, sink=sink).set(backlog.parked.get(sink, 0))
+        self._gauge(INBOX_PENDING).set(backlog.deliveries)
+
+    def github_request(self, method: str, route: str, status: int) -> None:
+        """GitHub answered; `route` is the URL template, never a URL: each value is a series."""
+        self._counter(GITHUB_REQUESTS, method=method, route=route, status=str(status)).inc()
+
+    def rate_remaining(self, installation: str, remaining: int) -> None:
+        """What GitHub's headers say."""
+        self._gauge(GITHUB_RATE_REMAINING, installation=installation).set(remaining)
+
+    def render(self) -> bytes:
+        """The answer of /metrics, of type `CONTENT_TYPE`."""
+        return generate_latest(_WithoutCreated(self.registry))
+
+    def _counter(self, metric: Metric, **labels: str) -> Counter:
+        counter = self._counters[metric.name]
+        return counter.labels(**labels) if labels else counter
+
+    def _gauge(self, metric: Metric, **labels: str) -> Gauge:
+        gauge = self._gauges[metric.name]
+        return gauge.labels(**labels) if labels else gauge
+
+    def _histogram(self, metric: Metric, **labels: str) -> Histogram:
+        histogram = self._histograms[metric.name]
+        return histogram.labels(**labels) if labels else histogram
+
+    def _expect(self, known: Mapping[str, tuple[str, ...]]) -> None:
+        """Makes each series all of whose label values are known; counting starts at zero."""
+        by_name: dict[str, MetricWrapperBase] = {
+            **self._counters,
+            **self._gauges,
+            **self._histograms,
+        }
+        for metric in METRICS:
+            values = [closed or known.get(label, ()) for label, closed in metric.labels.items()]
+            for combination in product(*values) if values else ():
+                by_name[metric.name].labels(*combination)
+
+
+def _counter(metric: Metric, registry: CollectorRegistry) -> Counter:
+    return Counter(metric.name, metric.meaning, tuple(metric.labels), registry=registry)
+
+
+def _gauge(metric: Metric, registry: CollectorRegistry) -> Gauge:
+    return Gauge(metric.name, metric.meaning, tuple(metric.labels), registry=registry)
+
+
+def _histogram(metric: Metric, registry: CollectorRegistry) -> Histogram:
+    return Histogram(
+        metric.name,
+        metric.meaning,
+        tuple(metric.labels),
+        registry=registry,
+        buckets=metric.buckets,
+    )
+
+
+class _WithoutCreated(Collector):
+    """Leaves out the ``_created`` twins of every series: they double the page, and the library's
+    own switch for them is a global."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterable[Family]:
+        for family in self._registry.collect():
+            family.samples = [s for s in family.samples if not s.name.endswith("_created")]
+            yield family

@@ -1,0 +1,320 @@
+"""What the engine asks of the outside, as protocols: store, sinks, GitHub, Kubernetes, time.
+
+Ports are small; a plug-in implements one of them in one file. Attributes are properties, so that
+frozen classes fit.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from msgspec import Struct
+
+from ghapp.core.effects import Effect
+from ghapp.core.model import Repository
+from ghapp.core.seen import Seen
+from ghapp.core.source import Resource
+
+Clock = Callable[[], datetime]
+"""Wall time, in UTC."""
+
+
+# --- store ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addressed:
+    """An effect for one sink, not before `due`."""
+
+    effect: Effect
+    sink: str
+    due: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """What we know of an effect's place at the far side."""
+
+    id: str | None = None
+    """What the last delivery of this lane returned: a check run's id."""
+    certain: bool = True
+    """False: an earlier try may have got through unheard, so look before creating."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """The head of a lane, taken for delivery."""
+
+    row: int
+    sink: str
+    key: str
+    lane: str
+    effect: Effect
+    slot: Slot
+    tries: int
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What a delivery brought back."""
+
+    slot: str | None = None
+    """Kept for the next effect of the lane."""
+    notice: str = ""
+    """An answer for the person who asked, in Markdown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """It is done, or was done already."""
+
+    row: int
+    slot: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """Not yet: the whole lane waits until `due`."""
+
+    row: int
+    due: datetime
+    reason: str
+    uncertain: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parked:
+    """Never: a person has to look. The lane goes on."""
+
+    row: int
+    reason: str
+
+
+Settled = Done | Again | Parked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """Everything that one decision changes, in one transaction.
+
+    Each `Seen` is written only if the stored row has version ``seen.version - 1`` (or none, for 1):
+    otherwise nothing of the commit is, and `errors.Conflict` is raised.
+    """
+
+    seen: tuple[Seen, ...] = ()
+    effects: tuple[Addressed, ...] = ()
+    settled: Settled | None = None
+    delivery: str | None = None
+    """The guid of the webhook delivery that this finishes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A webhook, verified and stored."""
+
+    guid: str
+    event: str
+    body: bytes
+    received: datetime
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dead:
+    """A parked effect, for a person to look at."""
+
+    row: int
+    sink: str
+    key: str
+    effect: Effect | None
+    """None: it cannot be decoded any more."""
+    reason: str
+    tries: int
+    created: datetime
+    parked: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """How much waits, for /metrics: rows by sink, parked rows by sink, deliveries, oldest due."""
+
+    pending: Mapping[str, int]
+    parked: Mapping[str, int]
+    deliveries: int
+    oldest: datetime | None
+
+
+class Store(Protocol):
+    """What outlives the process. Every method is one transaction, durable when it returns."""
+
+    @property
+    def born(self) -> datetime:
+        """When this store was made: what finished long before is not news."""
+
+    async def seen(self, key: str) -> Seen | None:
+        """The row of the subject with this key."""
+
+    async def latest(self, object_key: str) -> Seen | None:
+        """The newest row of a long-lived object, whichever its revision."""
+
+    async def by_external_id(self, external_id: str) -> Seen | None:
+        """The row behind a check."""
+
+    async def on_commit(self, repository: Repository, commit: str) -> Sequence[Seen]:
+        """All rows whose check is on this commit, oldest first."""
+
+    async def unfinished(self, cluster: str, kind: str) -> Sequence[Seen]:
+        """Rows that still wait for their end."""
+
+    async def commit(self, commit: Commit) -> None:
+        """All of it or nothing; raises Conflict. Effects whose key is known are ignored."""
+
+    async def accept(self, delivery: Delivery) -> bool:
+        """Keep a webhook; False when its guid is known."""
+
+    async def known(self, guids: Sequence[str]) -> frozenset[str]:
+        """Which of these deliveries were accepted."""
+
+    async def deliveries(self, now: datetime, limit: int) -> Sequence[Delivery]:
+        """Accepted and not yet done, due, oldest first."""
+
+    async def postpone(self, guid: str, *, due: datetime, reason: str) -> None:
+        """Try this delivery again later."""
+
+    async def claim(self, sink: str, now: datetime, limit: int) -> Sequence[Claimed]:
+        """Heads of due lanes that nobody holds; held until settled or until the process ends."""
+
+    async def next_due(self, sink: str) -> datetime | None:
+        """When the next unheld row of the sink is due; None: nothing waits."""
+
+    async def backlog(self) -> Backlog:
+        """How much waits."""
+
+    async def dead(self, row: int | None = None) -> Sequence[Dead]:
+        """Parked effects, oldest first."""
+
+    async def revive(self, row: int, now: datetime) -> bool:
+        """Give a parked effect another chance; False when there is no such row."""
+
+    async def drop(self, row: int) -> bool:
+        """Forget a parked effect; False when there is no such row."""
+
+    async def prune(self, before: datetime) -> int:
+        """Forget what was done before then: effects, deliveries, finished subjects."""
+
+    def changed(self) -> Awaitable[None]:
+        """Resolves once effects were committed or settled after the call (this process only)."""
+
+    def arrived(self) -> Awaitable[None]:
+        """Resolves once a delivery was accepted after the call (this process only)."""
+
+    async def close(self) -> None:
+        """Finish what was begun and let go of the file."""
+
+
+# --- the far sides ------------------------------------------------------------------------------
+
+
+class GitHub(Protocol):
+    """GitHub's REST API as an App: picks the installation by repository, its token, its budget.
+
+    Paths are relative to the API (``/repos/o/r/check-runs``). Failures are `Retry` or `Reject` with
+    GitHub's status and message; a refusal for rate reasons is a Retry that says when.
+    """
+
+    @property
+    def app_id(self) -> int:
+        """The App's numeric id; 0 as long as it was not asked for (see `identify`)."""
+
+    async def identify(self) -> int:
+        """Asks GitHub once which App this is, and returns its numeric id."""
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        repository: Repository | None,
+    ) -> Any:
+        """One call on behalf of the installation of `repository`, or of the App itself (None)."""
+
+    def pages(
+        self, path: str, *, repository: Repository | None, items: str | None = None
+    ) -> AsyncIterator[Any]:
+        """Each item of a paged listing; `items` names the list where the answer is an object."""
+
+    def forget(self, event: str, payload: Mapping[str, Any]) -> None:
+        """An installation or repository changed: drop what is cached about it."""
+
+
+class Kube(Protocol):
+    """One cluster's API. Failures are `Retry` or `Reject` with the API's status and message."""
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> dict[str, Any]:
+        """One object, whole."""
+
+    async def create(
+        self, resource: Resource, namespace: str, manifest: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Creates; an object of that name is a Reject with status 409."""
+
+    async def patch(
+        self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Merge-patches."""
+
+
+Clusters = Mapping[str, Kube]
+"""By the cluster's name."""
+
+Resources = Mapping[str, Resource]
+"""By `Resource.id`: what the adapters watch and write."""
+
+
+class Http(Protocol):
+    """A pooled client for sinks: statuses become Retry or Reject, redirects are not followed."""
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """Posts; returns the 2xx status."""
+
+
+# --- sinks --------------------------------------------------------------------------------------
+
+
+class Sink(Protocol):
+    """Where effects go. `deliver` returns when the far side has it, and raises Retry or Reject."""
+
+    def accepts(self, effect: Effect) -> bool:
+        """Whether this sink wants the effect."""
+
+    async def deliver(self, effect: Effect, *, key: str, slot: Slot) -> Receipt | None:
+        """Bring it there, under `key`; the far side must drop a repeat."""
+
+
+SettingsT = TypeVar("SettingsT", bound=Struct)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Verbs that are needed on a resource in the cluster; RBAC is generated from these."""
+
+    group: str
+    resource: str
+    verbs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SinkType:
+    """A sink as a plug-in: its name, the settings it takes, the class.
+
+    The class is a dataclass; its fields are filled with the settings and with ports, by type.
+    """
+
+    name: str
+    settings: type[Struct]
+    build: Callable[..., Sink]
+    permissions: Mapping[str, str] = field(default_factory=dict)
+    """GitHub App permissions that it uses, with the reason: ``{"checks:write": "..."}``."""

@@ -1,0 +1,143 @@
+"""The web server's routes: GitHub's webhook, health, metrics.
+
+A webhook is read (bounded), verified over its raw bytes, stored, and only then answered: 202 means
+that it cannot be lost any more. Nothing else happens in the request, and nothing is parsed before
+the signature holds.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from aiohttp import web
+
+from ghapp import log as logs
+from ghapp.core.webhook import BODY_LIMIT, SIGNATURE_HEADER, is_json_object, verify
+from ghapp.errors import Refused
+from ghapp.metrics import CONTENT_TYPE, Metrics
+from ghapp.ports import Clock, Delivery, Store
+from ghapp.secret import Secret
+
+log = logs.get(__name__)
+
+READ_LIMIT: Final = 30.0
+"""Seconds to read a body; GitHub itself gives up after 10."""
+READING_LIMIT: Final = 4 * BODY_LIMIT
+"""Bytes of bodies in memory at one time: strangers must not fill it before they are verified."""
+HEADER_LIMIT: Final = 200
+"""Characters of an event name or a delivery id that we store."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Server:
+    """What this process answers to."""
+
+    store: Store
+    metrics: Metrics
+    clock: Clock
+    secrets: Sequence[Secret]
+    """Webhook secrets; the first is current, the others are being rotated out."""
+    ready: Callable[[], Sequence[str]]
+    """Reasons why this process is not ready; empty when it is."""
+    _reading: int = 0
+    _keys: tuple[bytes, ...] = field(init=False, default=())
+
+    def __post_init__(self) -> None:
+        self._keys = tuple(secret.reveal().encode() for secret in self.secrets)
+
+    def routes(self) -> list[web.RouteDef]:
+        """To be added to an application; webhooks only where there is a secret to check them."""
+        webhook = [web.post("/github/webhook", self._webhook)] if self._keys else []
+        return [
+            *webhook,
+            web.get("/healthz", self._healthz),
+            web.get("/readyz", self._readyz),
+            web.get("/metrics", self._metrics),
+        ]
+
+    async def _webhook(self, request: web.Request) -> web.Response:
+        try:
+            delivery = await self._read_delivery(request)
+        except Refused as refusal:
+            log.warning("webhook refused", reason=refusal.reason, status=refusal.status)
+            return web.json_response({"message": refusal.reason}, status=refusal.status)
+        fresh = await self.store.accept(delivery)
+        self.metrics.webhook("accepted" if fresh else "repeat")
+        log.info(
+            "webhook accepted", delivery=delivery.guid, webhook=delivery.event, repeat=not fresh
+        )
+        return web.json_response({"message": "accepted"}, status=202)
+
+    async def _read_delivery(self, request: web.Request) -> Delivery:
+        """The delivery; raises Refused and counts."""
+        body = await self._read_body(request)
+        if not verify(body, request.headers.get(SIGNATURE_HEADER, ""), self._keys):
+            self.metrics.webhook("forged")
+            raise Refused("the signature does not match", status=401)
+        event = request.headers.get("X-GitHub-Event", "")
+        guid = request.headers.get("X-GitHub-Delivery", "")
+        if not (0 < len(event) <= HEADER_LIMIT and 0 < len(guid) <= HEADER_LIMIT):
+            self.metrics.webhook("malformed")
+            raise Refused("X-GitHub-Event or X-GitHub-Delivery is missing", status=400)
+        if not is_json_object(body):
+            self.metrics.webhook("malformed")
+            hint = "set the webhook's content type to application/json"
+            raise Refused(f"the body is not a JSON object; {hint}", status=400)
+        return Delivery(guid=guid, event=event, body=body, received=self.clock())
+
+    async def _read_body(self, request: web.Request) -> bytes:
+        claimed = request.content_length or 0
+        if claimed > BODY_LIMIT:
+            raise self._too_large()
+        if self._reading + claimed > READING_LIMIT:
+            self.metrics.webhook("too_large")
+            raise Refused("too much is being read already; try again", status=503)
+        self._reading += claimed
+        try:
+            async with asyncio.timeout(READ_LIMIT):
+                return await self._read_chunks(request)
+        except TimeoutError as error:
+            self.metrics.webhook("malformed")
+            raise Refused("the body did not come in time", status=408) from error
+        finally:
+            self._reading -= claimed
+
+    async def _read_chunks(self, request: web.Request) -> bytes:
+        body = bytearray()
+        async for chunk in request.content.iter_any():
+            body += chunk
+            if len(body) > BODY_LIMIT:
+                raise self._too_large()
+        return bytes(body)
+
+    def _too_large(self) -> Refused:
+        self.metrics.webhook("too_large")
+        return Refused(f"the body is larger than {BODY_LIMIT} bytes", status=413)
+
+    async def _healthz(self, request: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def _readyz(self, request: web.Request) -> web.Response:
+        reasons = self.ready()
+        return web.Response(
+            text="\n".join(reasons or ("ok",)) + "\n", status=503 if reasons else 200
+        )
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        self.metrics.backlog(await self.store.backlog())
+        return web.Response(body=self.metrics.render(), headers={"Content-Type": CONTENT_TYPE})
+
+
+@web.middleware
+async def shield(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """An unexpected error is logged and answered with 500, without a word of what it was."""
+    try:
+        return await handler(request)
+    except web.HTTPException:
+        raise
+    except Exception:
+        log.exception("a request failed", method=request.method, path=request.path)
+        return web.json_response({"message": "internal error"}, status=500)

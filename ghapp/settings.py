@@ -1,0 +1,257 @@
+"""The environment, read once into one frozen value; all mistakes are reported together.
+
+A variable that starts with ``CHECKRAIL_`` and is not in `VARIABLES` is a mistake: a misspelled
+setting must not be silently without effect.
+"""
+
+import os
+import string
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from ghapp.errors import ConfigError
+from ghapp.secret import Secret
+
+PREFIX: Final = "CHECKRAIL_"
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One environment variable: what `--help` and the README say of it."""
+
+    name: str
+    meaning: str
+    default: str = ""
+
+
+VARIABLES: Final = (
+    Variable("CHECKRAIL_CONFIG", "a YAML file, or a folder of them, with Pipeline documents"),
+    Variable("CHECKRAIL_STORE", "where state is kept", "sqlite:///checkrail.db"),
+    Variable("CHECKRAIL_LISTEN", "address and port of the web server", "0.0.0.0:8080"),
+    Variable(
+        "CHECKRAIL_CLUSTER", "this cluster's name in check names and event sources", "default"
+    ),
+    Variable("CHECKRAIL_NAMESPACES", "comma list of namespaces to watch; empty: all"),
+    Variable(
+        "CHECKRAIL_GITHUB_API_URL",
+        "GitHub's REST API; `https://HOST/api/v3` for Enterprise Server",
+        "https://api.github.com",
+    ),
+    Variable("CHECKRAIL_GITHUB_APP_ID", "the App's id or client id; without it no checks are made"),
+    Variable("CHECKRAIL_GITHUB_PRIVATE_KEY_FILE", "PEM file with the App's private key"),
+    Variable("CHECKRAIL_GITHUB_PRIVATE_KEY", "the PEM itself, instead of the file"),
+    Variable(
+        "CHECKRAIL_GITHUB_WEBHOOK_SECRET_FILE",
+        "file with one webhook secret a line, the first is current",
+    ),
+    Variable("CHECKRAIL_GITHUB_WEBHOOK_SECRET", "the secret itself, instead of the file"),
+    Variable("CHECKRAIL_CDEVENTS_SINK", "URL that CDEvents are posted to; empty: none are sent"),
+    Variable(
+        "CHECKRAIL_DASHBOARD_URL",
+        "template of a run's page: {cluster} {namespace} {name} {kind} {plural} {uid}",
+    ),
+    Variable("CHECKRAIL_PROGRESS_INTERVAL", "seconds between two updates of a running check", "30"),
+    Variable("CHECKRAIL_LOG_LEVEL", "debug, info, warning or error", "info"),
+    Variable("CHECKRAIL_LOG_FORMAT", "json or text", "json; text on a terminal"),
+    Variable("KUBECONFIG", "as kubectl reads it; in a cluster the service account is used"),
+)
+
+DASHBOARD_FIELDS: Final = frozenset({"cluster", "namespace", "name", "kind", "plural", "uid"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GitHubSettings:
+    """A GitHub App and where it lives."""
+
+    api_url: str
+    app_id: str
+    private_key: Secret
+    webhook_secrets: tuple[Secret, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the operator decided."""
+
+    config: Path | None = None
+    store: str = "sqlite:///checkrail.db"
+    host: str = "0.0.0.0"  # noqa: S104 - a container has to be reachable; the demo binds loopback
+    port: int = 8080
+    cluster: str = "default"
+    namespaces: tuple[str, ...] = ()
+    github: GitHubSettings | None = None
+    cdevents_sink: str = ""
+    dashboard_url: str = ""
+    progress_interval: float = 30.0
+    """Seconds. GitHub allows 500 content writes an hour; a check nobody looks at needs few."""
+    log_level: str = "info"
+    log_format: str = ""
+    """Empty: text on a terminal, else json."""
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The environment it was read from: the Kubernetes client finds its credentials there."""
+
+
+class _Reader:
+    """Collects mistakes instead of stopping at the first."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+        self.mistakes: list[str] = []
+
+    def text(self, name: str, default: str = "") -> str:
+        return self.environ.get(PREFIX + name, "").strip() or default
+
+    def wrong(self, name: str, problem: str) -> None:
+        self.mistakes.append(f"{PREFIX}{name}: {problem}")
+
+    def checked(self, name: str, default: str, check: Callable[[str], str | None]) -> str:
+        value = self.text(name, default)
+        problem = check(value) if value else None
+        if problem:
+            self.wrong(name, problem)
+        return value
+
+    def secret(self, name: str) -> str:
+        """The content of ``NAME_FILE``, or of ``NAME``; a value is never part of a message."""
+        path, inline = self.text(f"{name}_FILE"), self.text(name)
+        if path and inline:
+            self.wrong(name, f"set this or {PREFIX}{name}_FILE, not both")
+        return self._file(f"{name}_FILE", path) if path else inline
+
+    def _file(self, name: str, path: str) -> str:
+        try:
+            content = Path(path).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            who = f"by uid {os.getuid()}"
+            self.wrong(name, f"{path} is not readable {who} ({error.strerror}); mount it 0440")
+            return ""
+        except UnicodeDecodeError:
+            self.wrong(name, f"{path} is not a text file")
+            return ""
+        if not content:
+            self.wrong(name, f"{path} is empty")
+        return content
+
+
+def read(environ: Mapping[str, str]) -> Settings:
+    """The settings in `environ`; raises ConfigError with every mistake in it."""
+    reader = _Reader(environ)
+    _refuse_unknown(reader)
+    host, port = _listen(reader)
+    config = reader.text("CONFIG")
+    if config and not Path(config).exists():
+        reader.wrong("CONFIG", f"{config} does not exist")
+    settings = Settings(
+        config=Path(config) if config else None,
+        store=reader.checked("STORE", "sqlite:///checkrail.db", _store),
+        host=host,
+        port=port,
+        cluster=reader.checked("CLUSTER", "default", _cluster),
+        namespaces=tuple(n.strip() for n in reader.text("NAMESPACES").split(",") if n.strip()),
+        github=_github(reader),
+        cdevents_sink=reader.checked("CDEVENTS_SINK", "", _url),
+        dashboard_url=reader.checked("DASHBOARD_URL", "", _template),
+        progress_interval=_seconds(reader, "PROGRESS_INTERVAL", 30.0),
+        log_level=reader.checked("LOG_LEVEL", "info", _one_of("debug", "info", "warning", "error")),
+        log_format=reader.checked("LOG_FORMAT", "", _one_of("json", "text")),
+        environ=environ,
+    )
+    if reader.mistakes:
+        raise ConfigError(*reader.mistakes)
+    return settings
+
+
+def _refuse_unknown(reader: _Reader) -> None:
+    known = {variable.name for variable in VARIABLES}
+    for name in sorted(reader.environ):
+        # The conformance tests of the Kubernetes stand-in have variables of their own.
+        if name.startswith(PREFIX) and name not in known and not name.startswith("CHECKRAIL_TEST_"):
+            near = get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            reader.mistakes.append(f"{name}: unknown setting{hint}")
+
+
+def _listen(reader: _Reader) -> tuple[str, int]:
+    value = reader.text("LISTEN", "0.0.0.0:8080")
+    host, _, port = value.rpartition(":")
+    if not port.isdigit() or not 0 <= int(port) <= 65_535:
+        reader.wrong("LISTEN", f"{value!r} is not HOST:PORT, such as 0.0.0.0:8080")
+        return "", 0
+    return host.strip("[]"), int(port)
+
+
+def _github(reader: _Reader) -> GitHubSettings | None:
+    app_id = reader.text("GITHUB_APP_ID")
+    key = reader.secret("GITHUB_PRIVATE_KEY")
+    secrets = [line.strip() for line in reader.secret("GITHUB_WEBHOOK_SECRET").splitlines()]
+    api_url = reader.checked("GITHUB_API_URL", "https://api.github.com", _url).rstrip("/")
+    given = {"APP_ID": app_id, "PRIVATE_KEY": key, "WEBHOOK_SECRET": "".join(secrets)}
+    if not any(given.values()):
+        return None
+    for name in (name for name, value in given.items() if not value):
+        reader.wrong(f"GITHUB_{name}", "is missing; a GitHub App needs id, key and webhook secret")
+    if key and "PRIVATE KEY-----" not in key:
+        reader.wrong("GITHUB_PRIVATE_KEY", "is not a PEM private key (-----BEGIN ... PRIVATE KEY)")
+    return GitHubSettings(
+        api_url=api_url,
+        app_id=app_id,
+        private_key=Secret(key),
+        webhook_secrets=tuple(Secret(line) for line in secrets if line),
+    )
+
+
+def _seconds(reader: _Reader, name: str, default: float) -> float:
+    value = reader.text(name)
+    try:
+        seconds = float(value) if value else default
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 3_600:
+        reader.wrong(name, f"{value!r} is not a number of seconds between 0 and 3600")
+        return default
+    return seconds
+
+
+def _url(value: str) -> str | None:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        return f"{value!r} is not an http or https URL"
+    if parts.username or parts.password:
+        return "must not carry credentials in the URL"
+    return None
+
+
+def _store(value: str) -> str | None:
+    if "://" not in value:
+        return f"{value!r} is not a URL, such as sqlite:////var/lib/checkrail/checkrail.db"
+    return None
+
+
+def _cluster(value: str) -> str | None:
+    allowed = set(string.ascii_letters + string.digits + "-._")
+    if len(value) > 40 or not set(value) <= allowed:
+        return f"{value!r} may have letters, digits, '-', '.', '_', and at most 40 of them"
+    return None
+
+
+def _template(value: str) -> str | None:
+    try:
+        fields = {field for _, field, _, _ in string.Formatter().parse(value) if field is not None}
+    except ValueError as error:
+        return f"{value!r} is not a template: {error}"
+    unknown = fields - DASHBOARD_FIELDS
+    if unknown:
+        known = ", ".join(sorted(DASHBOARD_FIELDS))
+        return f"{{{min(unknown)}}} is unknown; there are {known}"
+    return _url(value.format_map(dict.fromkeys(DASHBOARD_FIELDS, "x")))
+
+
+def _one_of(*words: str) -> Callable[[str], str | None]:
+    def check(value: str) -> str | None:
+        return None if value in words else f"{value!r} is none of {', '.join(words)}"
+
+    return check

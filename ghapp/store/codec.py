@@ -1,0 +1,54 @@
+"""Values as a store keeps them: MessagePack for what we decide on, integers for moments.
+
+Times are whole microseconds since 1970 in UTC, so that a datetime comes back exactly as it went in.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from msgspec import msgpack
+
+from ghapp.core.effects import Effect
+from ghapp.core.seen import Seen
+from ghapp.errors import CheckrailError
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_ENCODER: Final = msgpack.Encoder()
+_SEEN: Final = msgpack.Decoder(Seen)
+_EFFECT: Final[msgpack.Decoder[Effect]] = msgpack.Decoder(Effect)
+
+
+class Unreadable(CheckrailError):
+    """Stored by another version, or damaged: this version cannot make a value of it."""
+
+
+def encode(value: Seen | Effect) -> bytes:
+    """As it is stored."""
+    return _ENCODER.encode(value)
+
+
+def decode_seen(stored: bytes) -> Seen:
+    """What was stored; raises Unreadable."""
+    try:
+        return _SEEN.decode(stored)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"the stored row cannot be read: {error}") from error
+
+
+def decode_effect(stored: bytes) -> Effect:
+    """What was stored; raises Unreadable."""
+    try:
+        return _EFFECT.decode(stored)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"the stored effect cannot be read: {error}") from error
+
+
+def micros(moment: datetime) -> int:
+    """Whole microseconds since 1970; a datetime without a zone is a TypeError."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def moment(micros: int) -> datetime:
+    """The reverse of `micros`."""
+    return _EPOCH + micros * _MICROSECOND

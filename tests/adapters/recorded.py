@@ -1,0 +1,98 @@
+"""Recorded watch streams, and a world that replays them: what a controller would have seen."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from adapters import flux_helmrelease, job, tekton_pipelinerun, tekton_taskrun
+from ghapp.core.model import Observation
+from ghapp.core.source import Adapter, Context
+
+FOLDER = Path(__file__).parent / "streams"
+STREAMS = sorted(FOLDER.rglob("*.jsonl"))
+IDS = [f"{path.parent.name}-{path.stem}" for path in STREAMS]
+
+SOURCES = (flux_helmrelease, job, tekton_pipelinerun, tekton_taskrun)
+ADAPTERS: dict[str, Adapter[Any]] = {
+    source.ADAPTER.resource.kind: source.ADAPTER for source in SOURCES
+}
+
+Event = dict[str, Any]
+
+
+def events(path: Path) -> list[Event]:
+    """The stream's events, in order."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def objects() -> Iterator[dict[str, Any]]:
+    """Every object of every stream, in its last state."""
+    for path in STREAMS:
+        yield from {uid_of(event): event["object"] for event in events(path)}.values()
+
+
+def uid_of(event: Event) -> str:
+    """Of the object that an event is about."""
+    return str(event["object"]["metadata"]["uid"])
+
+
+def observe(
+    manifest: dict[str, Any], *, children: Iterable[dict[str, Any]] = (), deleted: bool = False
+) -> Observation | None:
+    """One look at one object, decoded as a watch would."""
+    adapter = ADAPTERS[manifest["kind"]]
+    uid = manifest["metadata"].get("uid", "")
+    context = Context(
+        cluster="default", children=tuple(_parts(adapter, uid, children)), deleted=deleted
+    )
+    return adapter.observe(decode(manifest, adapter.reads), context)
+
+
+def decode(manifest: dict[str, Any], reads: type[Any]) -> Any:
+    """From JSON, as it comes over the wire."""
+    return msgspec.json.decode(msgspec.json.encode(manifest), type=reads)
+
+
+def _parts(adapter: Adapter[Any], uid: str, children: Iterable[dict[str, Any]]) -> Iterator[Any]:
+    for child in adapter.children:
+        for manifest in children:
+            if manifest["kind"] == child.resource.kind:
+                decoded = decode(manifest, child.reads)
+                if child.parent(decoded) == uid:
+                    yield decoded
+
+
+class World:
+    """The newest state of every object; a look at each run that an event concerns."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, dict[str, Any]] = {}
+        self.deleted: set[str] = set()
+
+    def apply(self, event: Event) -> None:
+        """One event happens."""
+        self.objects[uid_of(event)] = event["object"]
+        if event["type"] == "DELETED":
+            self.deleted.add(uid_of(event))
+
+    def looks(self) -> dict[str, Observation]:
+        """What each run looks like now, by uid."""
+        found: dict[str, Observation] = {}
+        for uid, manifest in self.objects.items():
+            if manifest["kind"] in ADAPTERS:
+                everything = self.objects.values()
+                look = observe(manifest, children=everything, deleted=uid in self.deleted)
+                if look:
+                    found[uid] = look
+        return found
+
+
+def replay(stream: Iterable[Event]) -> dict[str, Observation]:
+    """What everything looks like after all of it."""
+    world = World()
+    for event in stream:
+        world.apply(event)
+    return world.looks()

@@ -1,0 +1,119 @@
+"""CDEvents: valid by the official 0.5.1 schemas, deterministic ids, one chain, links.
+
+When an event is owed is `decide`'s matter; how it is sent is the sink's.
+"""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
+
+from ghapp.core import cdevents
+from ghapp.core.cdevents import chain_id, milestone_event, occurrence_event, render
+from ghapp.core.effects import EmitEvent
+from ghapp.core.model import Milestone, Occurrence, Phase, SubjectType
+from tests.core.builders import T0, release_look, run_look
+
+SCHEMAS = Path(__file__).parents[3] / "shared" / "data" / "cdevents" / "0.5.1"
+needs_schemas = pytest.mark.skipif(
+    not SCHEMAS.is_dir(), reason="the official CDEvents schemas are not at hand"
+)
+
+
+@cache
+def validators() -> dict[str, Any]:
+    """A validator for each event type, by `context.type`."""
+    files = [p for p in sorted((SCHEMAS / "schemas").rglob("*.json"))]
+    schemas = [json.loads(path.read_text()) for path in files]
+    registry: Any = Registry().with_resources(
+        (schema["$id"], Resource.from_contents(schema)) for schema in schemas
+    )
+    found = {}
+    for schema in schemas:
+        context = schema.get("properties", {}).get("context", {}).get("properties", {})
+        for name in context.get("type", {}).get("enum", ()):
+            found[name] = Draft202012Validator(
+                schema, registry=registry, format_checker=Draft202012Validator.FORMAT_CHECKER
+            )
+    return found
+
+
+def everything() -> list[EmitEvent]:
+    """Each event that can be owed, in each shape."""
+    events = []
+    for kind in (SubjectType.PIPELINERUN, SubjectType.TASKRUN):
+        for phase in Phase:
+            look = run_look(phase, type=kind, rerun_of="0ld")
+            found = (
+                milestone_event(look, milestone, "chain") for milestone in cdevents.milestones(look)
+            )
+            events += [event for event in found if event]
+    for name in (
+        "service.deployed",
+        "service.upgraded",
+        "service.rolledback",
+        "service.removed",
+        "incident.detected",
+        "incident.resolved",
+    ):
+        occurrence = Occurrence(type=name, key="v1", at=T0, artifact="pkg:helm/shop@1.1.0")
+        look = release_look(Phase.FAILED, revision=None)
+        events.append(occurrence_event(look, occurrence, "chain", "v1"))
+    return events
+
+
+@needs_schemas
+def test_every_event_satisfies_its_official_schema() -> None:
+    for event in everything():
+        rendered = render(event)
+        errors = list(validators()[rendered["context"]["type"]].iter_errors(rendered))
+        assert errors == [], rendered
+
+
+@needs_schemas
+def test_the_types_are_those_of_the_specification() -> None:
+    known = set(validators())
+    assert {f"dev.cdevents.{name}.{version}" for name, version in cdevents.TYPES.items()} <= known
+
+
+def test_an_id_tells_apart_clusters_runs_types_and_turns_and_nothing_else() -> None:
+    look = run_look(Phase.RUNNING)
+    same = run_look(Phase.FAILED, message="later, and told otherwise")
+    assert cdevents.event_id(look, "x") == cdevents.event_id(same, "x")
+    assert cdevents.event_id(look, "x") != cdevents.event_id(look, "y")
+    assert cdevents.event_id(look, "x") != cdevents.event_id(look, "x", "v2")
+
+
+def test_a_build_and_the_deployment_of_its_commit_share_a_chain() -> None:
+    assert chain_id(run_look()) == chain_id(release_look())
+
+
+def test_without_a_commit_the_trigger_or_the_run_is_the_chain() -> None:
+    assert chain_id(run_look(revision=None, chain="event-7")) == "event-7"
+    assert chain_id(run_look(revision=None)) == run_look().subject.uid
+
+
+def test_each_event_of_a_run_links_to_the_one_before() -> None:
+    look = run_look(Phase.SUCCEEDED)
+    events = [milestone_event(look, milestone, "c") for milestone in Milestone]
+    links = [event.links for event in events if event]
+    ids = [event.id for event in events if event]
+    assert links[0] == ()
+    assert [link[0].event_id for link in links[1:]] == ids[:-1]
+
+
+def test_a_copy_names_the_end_of_the_run_that_it_repeats() -> None:
+    original = run_look(Phase.FAILED)
+    copy = run_look(Phase.QUEUED, rerun_of=original.subject.uid)
+    first = milestone_event(copy, Milestone.QUEUED, "c")
+    assert first
+    assert first.links[0].event_id == cdevents.event_id(original, "pipelinerun.finished")
+
+
+def test_an_unknown_specification_version_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"0\.9\.9"):
+        render(everything()[0], "0.9.9")

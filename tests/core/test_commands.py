@@ -1,0 +1,182 @@
+"""May this person do that, and what follows: judged from facts alone.
+
+Gathering the facts is tested in `tests/engine/test_inbox.py`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from ghapp.core.commands import Facts, Target, plan
+from ghapp.core.decide import NOTHING, Decision, Rules, decide
+from ghapp.core.effects import Cancel, Promote, Reconcile, Rerun, SetCheck
+from ghapp.core.model import Observation, Phase, Subject, Verb
+from ghapp.core.seen import Seen
+from ghapp.core.source import Asked, Create, Write
+from ghapp.core.webhook import Press, RerunAll
+from ghapp.errors import Refused
+from tests.core.builders import COMMIT, RULES, at, release_look, run_look
+from tests.core.test_pipeline import PIPELINE
+
+APP = 7
+WITH_PIPELINE = Rules(born=RULES.born, horizon=RULES.horizon, pipelines=(PIPELINE,))
+
+
+def write(manifest: Mapping[str, Any], subject: Subject, asked: Asked) -> Write:
+    if manifest.get("refuse"):
+        raise Refused("it belongs to another run")
+    named = {"metadata": {"name": f"{subject.name}-r-{asked.token}"}}
+    return Create(resource="r", namespace=subject.namespace, manifest=named)
+
+
+PLANS = {Verb.RERUN: write, Verb.CANCEL: write, Verb.RECONCILE: write}
+
+
+def row(look: Observation) -> Seen:
+    return decide(None, look, rules=RULES).seen[0]
+
+
+def press(identifier: str = "rerun", **changes: Any) -> Press:
+    pressed = Press(
+        identifier=identifier,
+        external_id="x",
+        check_run=1,
+        commit=COMMIT,
+        app=APP,
+        repository="acme/shop",
+        login="dev",
+    )
+    return replace(pressed, **changes)
+
+
+def facts(*looks: Observation, permission: str = "write", **changes: Any) -> Facts:
+    targets = tuple(
+        Target(seen=row(look), manifest=changes.get("manifest", {}), plans=PLANS) for look in looks
+    )
+    guid = changes.get("guid", "guid-1")
+    return Facts(app=APP, permission=permission, targets=targets, guid=guid, at=at(60))
+
+
+def answer(decision: Decision) -> str:
+    (effect,) = decision.effects
+    assert isinstance(effect, SetCheck)
+    return effect.check.summary.partition("\n")[0]
+
+
+@pytest.mark.parametrize("permission", ["read", "none", "triage"])
+@pytest.mark.parametrize("identifier", ["rerun", "cancel", "reconcile", "promote"])
+def test_without_write_access_nothing_is_done_and_one_is_told(
+    permission: str, identifier: str
+) -> None:
+    decision = plan(press(identifier), facts(run_look(), permission=permission), rules=RULES)
+    assert "needs write access to acme/shop" in answer(decision)
+    assert permission in answer(decision)
+
+
+def test_a_rerun_is_planned_by_the_adapter() -> None:
+    (effect,) = plan(press(), facts(run_look(Phase.FAILED)), rules=RULES).effects
+    assert isinstance(effect, Rerun)
+    assert effect.login == "dev"
+
+
+def test_one_check_is_repeated_once_however_often_it_is_clicked() -> None:
+    keys = {
+        plan(press(), facts(run_look(Phase.FAILED), guid=guid), rules=RULES).effects[0].key
+        for guid in ("one", "two")
+    }
+    assert len(keys) == 1
+
+
+def test_a_long_lived_object_is_asked_anew_with_every_click() -> None:
+    keys = {
+        plan(press("reconcile"), facts(release_look(), guid=guid), rules=RULES).effects[0].key
+        for guid in ("one", "two")
+    }
+    assert len(keys) == 2
+
+
+def test_what_is_going_on_is_cancelled_not_repeated() -> None:
+    running = facts(run_look(Phase.RUNNING))
+    assert "still going" in answer(plan(press("rerun"), running, rules=RULES))
+    (effect,) = plan(press("cancel"), running, rules=RULES).effects
+    assert isinstance(effect, Cancel)
+
+
+def test_what_has_finished_cannot_be_cancelled() -> None:
+    decision = plan(press("cancel"), facts(run_look(Phase.FAILED)), rules=RULES)
+    assert "finished already" in answer(decision)
+
+
+def test_reconcile_asks_flux() -> None:
+    (effect,) = plan(press("reconcile"), facts(release_look()), rules=RULES).effects
+    assert isinstance(effect, Reconcile)
+
+
+def test_an_object_that_is_gone_cannot_be_repeated() -> None:
+    decision = plan(press(), facts(run_look(Phase.FAILED), manifest=None), rules=RULES)
+    assert "no longer in the cluster" in answer(decision)
+
+
+def test_an_adapters_refusal_is_told() -> None:
+    given = facts(run_look(Phase.FAILED), manifest={"refuse": True})
+    assert "belongs to another run" in answer(plan(press(), given, rules=RULES))
+
+
+@pytest.mark.parametrize(
+    "pressed",
+    [
+        press(app=8),
+        press("approve"),
+        press("lgtm|26764"),
+        press(repository="evil/shop"),
+        press(commit="f" * 40),
+    ],
+)
+def test_what_is_not_ours_is_nothing(pressed: Press) -> None:
+    assert plan(pressed, facts(run_look(Phase.FAILED)), rules=RULES) == NOTHING
+
+
+def test_promotion_brings_the_running_version_into_the_next_environment() -> None:
+    given = facts(release_look(Phase.SUCCEEDED, "1.4.0"))
+    (effect,) = plan(press("promote"), given, rules=WITH_PIPELINE).effects
+    assert isinstance(effect, Promote)
+    assert (effect.marker, effect.version, effect.repository.slug, effect.base_branch) == (
+        "apps:shop:staging",
+        "1.4.0",
+        "acme/gitops",
+        "main",
+    )
+
+
+def test_what_does_not_run_here_any_more_is_not_promoted() -> None:
+    given = facts(release_look(Phase.FAILED))
+    assert "does not run here" in answer(plan(press("promote"), given, rules=WITH_PIPELINE))
+
+
+def test_without_a_pipeline_there_is_nowhere_to_promote_to() -> None:
+    decision = plan(press("promote"), facts(release_look(Phase.SUCCEEDED)), rules=RULES)
+    assert "no Pipeline document" in answer(decision)
+
+
+def test_rerun_all_repeats_the_newest_finished_run_of_each_check() -> None:
+    def named(name: str, phase: Phase, check: str) -> Observation:
+        look = run_look(phase, check_name=check)
+        return replace(look, subject=replace(look.subject, name=name, uid=name))
+
+    all_of_it = RerunAll(commit=COMMIT, app=APP, repository="ACME/Shop", login="dev")
+    given = facts(
+        named("old", Phase.FAILED, "tekton / a"),
+        named("new", Phase.SUCCEEDED, "tekton / a"),
+        named("going", Phase.RUNNING, "tekton / b"),
+    )
+    effects = plan(all_of_it, given, rules=RULES).effects
+    assert [effect.subject.name for effect in effects] == ["new"]
+
+
+def test_a_login_cannot_write_markdown_on_our_check() -> None:
+    decision = plan(
+        press(login="x](http://evil)![y](z)"), facts(run_look(), permission="none"), rules=RULES
+    )
+    assert "x\\](" in answer(decision)

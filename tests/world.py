@@ -1,0 +1,326 @@
+"""A small world on loopback: a Kubernetes API, a GitHub, a CDEvents consumer, and the product.
+
+The far sides outlive the product, which can be started, killed and started again on the same
+store. What happened is asserted on the far sides, never on calls.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from ghapp.app import Checkrail
+from ghapp.demo.github import App, CheckRun, GitHub
+from ghapp.demo.github.apps import new_private_key
+from ghapp.demo.kube import KubeApi
+from ghapp.secret import Secret
+from ghapp.serve import application
+from ghapp.settings import GitHubSettings, Settings
+
+TOKEN = "kube-token"
+SECRETS = ("current webhook secret", "previous webhook secret")
+PERMISSIONS = {"checks": "write", "contents": "write", "pull_requests": "write", "metadata": "read"}
+
+PIPELINE = """
+apiVersion: checkrail.dev/v1alpha1
+kind: Pipeline
+metadata: {name: shop, namespace: apps}
+spec:
+  appRef: {apiVersion: helm.toolkit.fluxcd.io/v2, kind: HelmRelease, name: shop}
+  environments:
+    - name: dev
+      targets: [{namespace: dev}]
+    - name: staging
+      targets: [{namespace: staging}]
+  promotion:
+    manual: true
+    strategy:
+      pull-request: {type: github, url: https://github.com/acme/gitops, baseBranch: main}
+"""
+STAGING = """apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: shop, namespace: staging}
+spec:
+  chart:
+    spec:
+      chart: shop
+      version: 1.0.0 # {"$promotion": "apps:shop:staging"}
+"""
+
+
+async def until(what: Callable[[], Any], *, limit: float = 15.0) -> Any:
+    """Waits until `what` is true, and returns it; fails after `limit` seconds."""
+    async with asyncio.timeout(limit):
+        while not (value := what()):
+            await asyncio.sleep(0.01)
+        return value
+
+
+@dataclass
+class Consumer:
+    """Takes CDEvents in binary mode and keeps every delivery, repeats included."""
+
+    url: str = ""
+    status: int = 202
+    received: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """Each event once, in the order of first arrival: what a consumer makes of repeats."""
+        return list({event["context"]["id"]: event for event in self.received}.values())
+
+    @property
+    def types(self) -> list[str]:
+        return [
+            event["context"]["type"].split(".", 2)[2].rsplit(".", 3)[0] for event in self.events
+        ]
+
+    async def take(self, request: web.Request) -> web.Response:
+        event = json.loads(await request.read())
+        if self.status < 300:
+            assert request.headers["ce-id"] == event["context"]["id"]
+            self.received.append(event)
+        return web.Response(status=self.status)
+
+
+@dataclass
+class World:
+    """The far sides, and what a person would see there."""
+
+    kube: KubeApi
+    github: GitHub
+    consumer: Consumer
+    app: App
+    folder: Path
+    kube_url: str
+    commit: str = ""
+    """Head of acme/shop."""
+    hook: str = ""
+    _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+
+    def settings(self, **changes: Any) -> Settings:
+        """Settings of the product for this world."""
+        kubeconfig = self.folder / "kubeconfig"
+        if not kubeconfig.exists():
+            kubeconfig.write_text(json.dumps(_kubeconfig(self.kube_url)))
+            (self.folder / "pipeline.yaml").write_text(PIPELINE)
+        values: dict[str, Any] = {
+            "store": f"sqlite:///{self.folder / 'checkrail.db'}",
+            "host": "127.0.0.1",
+            "port": 0,
+            "config": self.folder / "pipeline.yaml",
+            "cdevents_sink": self.consumer.url,
+            "progress_interval": 0.2,
+            "environ": {"KUBECONFIG": str(kubeconfig)},
+            "github": GitHubSettings(
+                api_url=self.github.base_url,
+                app_id=str(self.app.id),
+                private_key=Secret(self.app.private_key),
+                webhook_secrets=tuple(Secret(secret) for secret in SECRETS),
+            ),
+        }
+        return Settings(**{**values, **changes})
+
+    @contextlib.asynccontextmanager
+    async def running(self, **changes: Any) -> AsyncIterator[Checkrail]:
+        """The product, started; told to stop at the end."""
+        checkrail = await Checkrail.open(self.settings(**changes))
+        async with TestServer(application(checkrail)) as server:
+            self.app.webhook_url = str(server.make_url("/github/webhook"))
+            task = asyncio.create_task(checkrail.run())
+            try:
+                yield checkrail
+            finally:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+                await checkrail.close()
+
+    # -- what happens in the cluster --------------------------------------------------------------
+
+    def pipelinerun(self, name: str = "", *, commit: str = "", **metadata: Any) -> dict[str, Any]:
+        """Creates a PipelineRun `build` on the head of acme/shop."""
+        annotations = {
+            "checkrail.dev/repository": "acme/shop",
+            "checkrail.dev/commit": commit or self.commit,
+        }
+        return self.kube.create(
+            {
+                "apiVersion": "tekton.dev/v1",
+                "kind": "PipelineRun",
+                "metadata": {
+                    "name": name or f"build-{next(self._numbers)}",
+                    "namespace": "ci",
+                    "annotations": {**annotations, **metadata.pop("annotations", {})},
+                    **metadata,
+                },
+                "spec": {"pipelineRef": {"name": "build"}},
+            }
+        )
+
+    def step(self, run: Mapping[str, Any], reason: str, status: str = "Unknown") -> None:
+        """Moves a PipelineRun on, as Tekton's controller would write it."""
+        value: dict[str, Any] = {
+            "conditions": [
+                {
+                    "type": "Succeeded",
+                    "status": status,
+                    "reason": reason,
+                    "message": f"it is {reason}",
+                    "lastTransitionTime": "2026-11-21T09:00:09Z",
+                }
+            ],
+            "startTime": "2026-11-21T09:00:01Z",
+        }
+        if status != "Unknown":
+            value["completionTime"] = "2026-11-21T09:00:31Z"
+        name = run["metadata"]["name"]
+        self.kube.patch("PipelineRun", "ci", name, {"status": value}, subresource="status")
+
+    def run_through(self, run: Mapping[str, Any], reason: str = "Succeeded") -> None:
+        """A whole run."""
+        self.step(run, "Running")
+        self.step(run, reason, "True" if reason in {"Succeeded", "Completed"} else "False")
+
+    def release(self, namespace: str = "dev", version: str = "1.1.0") -> None:
+        """Creates or upgrades HelmRelease `shop`, up to Ready."""
+        annotations = {
+            "checkrail.dev/repository": "acme/shop",
+            "checkrail.dev/commit": self.commit,
+        }
+        document = {
+            "apiVersion": "helm.toolkit.fluxcd.io/v2",
+            "kind": "HelmRelease",
+            "metadata": {"name": "shop", "namespace": namespace, "annotations": annotations},
+            "spec": {"chart": {"spec": {"chart": "shop", "version": version}}, "interval": "1m"},
+        }
+        existing = self.kube.list("HelmRelease", namespace)
+        helm_version = len(existing[0]["status"]["history"]) + 1 if existing else 1
+        if existing:
+            self.kube.patch("HelmRelease", namespace, "shop", {"spec": document["spec"]})
+        else:
+            self.kube.create(document)
+        history = existing[0]["status"]["history"] if existing else []
+        self.kube.patch(
+            "HelmRelease",
+            namespace,
+            "shop",
+            {"status": _released(version, helm_version, history)},
+            subresource="status",
+        )
+
+    # -- what a person sees -----------------------------------------------------------------------
+
+    def checks(self, name: str = "") -> list[CheckRun]:
+        """Our check runs, oldest first."""
+        repositories = self.github.world.repositories.values()
+        suites = [suite for repository in repositories for suite in repository.suites.values()]
+        runs = [run for suite in suites for run in suite.runs if not name or run.name == name]
+        return sorted(runs, key=lambda run: run.id)
+
+    def check(self, name: str) -> CheckRun | None:
+        """The newest check of a name."""
+        return next(iter(reversed(self.checks(name))), None)
+
+
+def _released(version: str, helm_version: int, history: list[Any]) -> dict[str, Any]:
+    at = "2026-11-21T09:10:00Z"
+    reason = "InstallSucceeded" if helm_version == 1 else "UpgradeSucceeded"
+    message = f"Helm {'install' if helm_version == 1 else 'upgrade'} succeeded"
+    condition = {"status": "True", "reason": reason, "message": message, "lastTransitionTime": at}
+    snapshot = {
+        "digest": f"sha256:{helm_version:064x}",
+        "name": "shop",
+        "namespace": "dev",
+        "version": helm_version,
+        "status": "deployed",
+        "chartName": "shop",
+        "chartVersion": version,
+        "firstDeployed": at,
+        "lastDeployed": at,
+    }
+    return {
+        "conditions": [{"type": "Ready", **condition}, {"type": "Released", **condition}],
+        "lastAttemptedRevision": version,
+        "lastAttemptedGeneration": helm_version,
+        "observedGeneration": helm_version,
+        "history": [snapshot, *history],
+    }
+
+
+def _kubeconfig(url: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "world",
+        "clusters": [{"name": "world", "cluster": {"server": url}}],
+        "users": [{"name": "world", "user": {"token": TOKEN}}],
+        "contexts": [{"name": "world", "context": {"cluster": "world", "user": "world"}}],
+    }
+
+
+_KEY = ""
+
+
+def private_key() -> str:
+    """One key for all worlds of a process: making one is slow."""
+    global _KEY
+    _KEY = _KEY or new_private_key()
+    return _KEY
+
+
+@contextlib.asynccontextmanager
+async def world(
+    folder: Path,
+    *,
+    middlewares: list[Any] | None = None,
+    installed: bool = True,
+    crds: bool = True,
+    github_options: Mapping[str, Any] | None = None,
+) -> AsyncIterator[World]:
+    """The far sides, on loopback ports: acme/shop (dev may write, eve may read) and acme/gitops."""
+    kube = KubeApi(token=TOKEN)
+    if crds:
+        kube.serve("tekton.dev", "v1", "pipelineruns", "PipelineRun")
+        kube.serve("tekton.dev", "v1", "taskruns", "TaskRun")
+        kube.serve("tekton.dev", "v1beta1", "customruns", "CustomRun")
+        kube.serve("helm.toolkit.fluxcd.io", "v2", "helmreleases", "HelmRelease")
+    github, consumer = GitHub(**(github_options or {})), Consumer()
+    root = web.Application(client_max_size=2**26)
+    root.add_subapp("/github", github.app(middlewares or []))
+    root.add_subapp("/kube", kube.app())
+    root.router.add_post("/events", consumer.take)
+    async with TestServer(root) as server:
+        github.base_url = str(server.make_url("/github"))
+        consumer.url = str(server.make_url("/events"))
+        app = github.create_app(
+            "checkrail",
+            PERMISSIONS,
+            (),
+            webhook_url=str(server.make_url("/nowhere")),
+            webhook_secret=SECRETS[0],
+            private_key=private_key(),
+        )
+        github.create_org("acme", owners=("ann",))
+        github.create_repository("acme/shop")
+        github.create_repository("acme/gitops", {"staging/shop.yaml": STAGING})
+        for login, role in (("dev", "write"), ("eve", "read")):
+            github.set_role("acme/shop", login, role)
+        if installed:
+            github.install(app, "acme")
+        commit = github.push("acme/shop", "main", {"a.txt": "a"}, "A change", "dev")
+        yield World(
+            kube=kube,
+            github=github,
+            consumer=consumer,
+            app=app,
+            folder=folder,
+            kube_url=str(server.make_url("/kube")),
+            commit=commit,
+        )
