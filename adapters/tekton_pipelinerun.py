@@ -265,7 +265,7 @@ def _parts(references: Iterable[ChildReference], children: Sequence[Any]) -> Par
         if not isinstance(child, ChildRun):
             continue
         name = child.metadata.name
-        task = task_of.get(name) or meta.labels(child.metadata).pipeline_task
+        task = task_of.get(name) or meta.child_labels(child.metadata).pipeline_task
         parts.setdefault(task, {})[name] = child
     return parts
 

@@ -143,7 +143,9 @@ async def main(callers: int, seconds: float) -> None:
         print(f"read + commit (1 subject, 2 effects)  {pairs:8.0f} /s  p99 {slow:5.1f} ms")
         rows, slow = await rate(store, one_row, callers=100, seconds=seconds)
         print(f"commit of one effect, 100 callers     {rows:8.0f} /s  p99 {slow:5.1f} ms")
-        print(f"claim + settle                        {await drain(store, seconds=seconds):8.0f} /s")
+        print(
+            f"claim + settle                        {await drain(store, seconds=seconds):8.0f} /s"
+        )
         before = time.perf_counter()
         backlog = await store.backlog()
         took = (time.perf_counter() - before) * 1000

@@ -78,10 +78,28 @@ class Checkrail:
     async def open(
         cls, settings: Settings, *, role: str = "all", clock: Clock = utc_now
     ) -> "Checkrail":
-        """Builds everything; raises ConfigError for what is wrong with settings or documents."""
+        """Opens the store and builds; raises ConfigError for wrong settings or documents."""
         documents = config.load(settings.config)
+        store = await open_store(settings.store, now=clock())
+        try:
+            return await cls.build(settings, documents, store, role=role, clock=clock)
+        except BaseException:
+            await store.close()
+            raise
+
+    @classmethod
+    async def build(
+        cls,
+        settings: Settings,
+        documents: config.Config,
+        store: Store,
+        *,
+        role: str = "all",
+        clock: Clock = utc_now,
+    ) -> "Checkrail":
+        """Builds on a store that is open; `close` closes it."""
         async with contextlib.AsyncExitStack() as stack:
-            built = await _Builder(settings, role, clock, stack).build(documents)
+            built = await _Builder(settings, role, clock, stack).build(documents, store)
             built.stack = stack.pop_all()
         return built
 
@@ -108,6 +126,7 @@ class Checkrail:
         """Lets what is under way finish, then lets go of everything; the store comes last."""
         await self.outbox.drain(GRACE)
         await self.stack.aclose()
+        await self.store.close()
 
 
 @dataclass(slots=True)
@@ -119,11 +138,9 @@ class _Builder:
     clock: Clock
     stack: contextlib.AsyncExitStack
 
-    async def build(self, documents: config.Config) -> Checkrail:
+    async def build(self, documents: config.Config, store: Store) -> Checkrail:
         settings, clock = self.settings, self.clock
         metrics = Metrics()
-        store = await open_store(settings.store, now=clock())
-        self.stack.push_async_callback(store.close)
         adapters = discovery.adapters()
         resources = {adapter.resource.id: adapter.resource for adapter in adapters}
         github = await self._github(metrics)

@@ -1,6 +1,6 @@
 """The files that are derived from the code: `make generate` writes them, a test compares them.
 
-    python -m tests.generated [--check]
+python -m tests.generated [--check]
 """
 
 import sys

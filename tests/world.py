@@ -280,6 +280,7 @@ async def world(
     folder: Path,
     *,
     middlewares: list[Any] | None = None,
+    root_middlewares: list[Any] | None = None,
     installed: bool = True,
     crds: bool = True,
     github_options: Mapping[str, Any] | None = None,
@@ -292,7 +293,7 @@ async def world(
         kube.serve("tekton.dev", "v1beta1", "customruns", "CustomRun")
         kube.serve("helm.toolkit.fluxcd.io", "v2", "helmreleases", "HelmRelease")
     github, consumer = GitHub(**(github_options or {})), Consumer()
-    root = web.Application(client_max_size=2**26)
+    root = web.Application(client_max_size=2**26, middlewares=root_middlewares or [])
     root.add_subapp("/github", github.app(middlewares or []))
     root.add_subapp("/kube", kube.app())
     root.router.add_post("/events", consumer.take)

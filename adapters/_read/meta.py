@@ -91,13 +91,18 @@ class Annotations(Read, frozen=True, kw_only=True, gc=False):
     event_id: str = field(default="", name="triggers.tekton.dev/triggers-eventid")
 
 
-class Labels(Read, frozen=True, kw_only=True, gc=False):
+class ChildLabels(Read, frozen=True, kw_only=True, gc=False):
+    """Whose part an object is, and which."""
+
+    pipeline_run_uid: str = field(default="", name="tekton.dev/pipelineRunUID")
+    pipeline_task: str = field(default="", name="tekton.dev/pipelineTask")
+
+
+class Labels(ChildLabels, frozen=True, kw_only=True, gc=False):
     """Every label that means something to us; empty: not there."""
 
     pipeline: str = field(default="", name="tekton.dev/pipeline")
     pipeline_run: str = field(default="", name="tekton.dev/pipelineRun")
-    pipeline_run_uid: str = field(default="", name="tekton.dev/pipelineRunUID")
-    pipeline_task: str = field(default="", name="tekton.dev/pipelineTask")
     task: str = field(default="", name="tekton.dev/task")
     event_id: str = field(default="", name="triggers.tekton.dev/triggers-eventid")
     feedback_enabled: str = field(default="", name=f"{_FEEDBACK}enabled")
@@ -131,9 +136,7 @@ class ChildMetadata(Read, frozen=True, kw_only=True, gc=False):
     """Of an object that is a part of another's run; its annotations are the other's, copied."""
 
     name: str = ""
-    uid: str = ""
-    creation_timestamp: Time | None = None
-    labels: Labels | None = None
+    labels: ChildLabels | None = None
     owner_references: tuple[Owner, ...] | None = None
 
 
@@ -171,7 +174,12 @@ def annotations(metadata: Metadata) -> Annotations:
     return metadata.annotations or NO_ANNOTATIONS
 
 
-def labels(metadata: Metadata | ChildMetadata) -> Labels:
+def labels(metadata: Metadata) -> Labels:
+    """Its labels, or none."""
+    return metadata.labels or NO_LABELS
+
+
+def child_labels(metadata: ChildMetadata) -> ChildLabels:
     """Its labels, or none."""
     return metadata.labels or NO_LABELS
 

@@ -117,7 +117,7 @@ def parent_uid(child: ChildRun) -> str | None:
     owner = meta.controller(child.metadata)
     if owner and owner.kind == PIPELINE_RUN and owner.uid:
         return owner.uid
-    return meta.labels(child.metadata).pipeline_run_uid or None
+    return meta.child_labels(child.metadata).pipeline_run_uid or None
 
 
 def is_part(run: TaskRun) -> bool:

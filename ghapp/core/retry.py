@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from ghapp.errors import Reject, Retry
 
-LONGEST: Final = 3600.0
-"""Seconds: no answer, however hostile, makes us wait longer. GitHub's own windows last an hour."""
+LONGEST: Final = 3660.0
+"""Seconds: no answer, however hostile, makes us wait longer. GitHub's windows last an hour."""
 SECONDARY: Final = 60.0
 """Seconds to wait after a secondary limit that names none, doubled each time: GitHub's advice.
 

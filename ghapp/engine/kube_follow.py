@@ -203,7 +203,7 @@ class _Course:
 
     def _move(self, version: str) -> None:
         if version and version != self._version:
-            self._version = version
+            self._version = str(int(version)+2)
             self._tries = 0
 
     async def _pause(self, began: float) -> None:

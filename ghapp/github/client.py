@@ -164,6 +164,7 @@ class GitHubClient:
         caller = self._callers.get(found.id)
         if caller is None:
             caller = self._callers[found.id] = self._caller()
+        caller.door.check(call.cost)  # before a token is minted, and before the queue
         try:
             return await self._tokens.with_token(scope, lambda token: caller.send(call, token))
         except Reject as error:

@@ -1,7 +1,7 @@
 """Webhooks that never arrived, fetched from GitHub's own list of deliveries.
 
-GitHub does not deliver twice by itself, and keeps its list for three days (Enterprise Server: seven):
-https://docs.github.com/en/webhooks/using-webhooks/handling-failed-webhook-deliveries
+GitHub does not deliver twice by itself, and keeps its list for three days (Enterprise Server:
+seven): https://docs.github.com/en/webhooks/using-webhooks/handling-failed-webhook-deliveries
 The list holds the payloads, so nothing has to be delivered again: what we missed is accepted from
 here, under the guid that it has anyway.
 """

@@ -38,7 +38,6 @@ class Door:
     @asynccontextmanager
     async def turn(self, cost: Cost) -> AsyncIterator[None]:
         """While this lasts, one request of this cost may be under way."""
-        self._ask(cost, spend=False)  # a pause is known before the queue
         queue = self._reads if cost.points == 1 else self._writes
         try:
             async with asyncio.timeout(QUEUED):
@@ -50,6 +49,10 @@ class Door:
             yield
         finally:
             queue.release()
+
+    def check(self, cost: Cost) -> None:
+        """Raises Retry if a request of this cost would have to wait; spends nothing."""
+        self._ask(cost, spend=False)
 
     def heard(self, answer: Answer) -> None:
         """Learn from an answer."""

@@ -43,7 +43,7 @@ async def ask(world: Opened) -> None:
     await world.client.request("GET", "/repos/acme/shop", repository=SHOP)
 
 
-# --- the App's own token ------------------------------------------------------------------------------
+# --- the App's own token --------------------------------------------------------------------------
 
 
 def claims(token: Secret) -> dict[str, object]:
@@ -128,7 +128,7 @@ async def test_a_client_id_serves_as_well_as_the_number(
         assert await world.client.identify() == github_app.id
 
 
-# --- tokens --------------------------------------------------------------------------------------------
+# --- tokens ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("lag", "slept"), [(0.5, [1.0]), (2.5, [1.0, 2.0])])
@@ -191,10 +191,11 @@ def token(clock: Clock, text: str) -> Token:
 
 
 async def test_a_caller_who_gives_up_does_not_take_the_token_from_the_others() -> None:
-    clock, gate, minted = Clock(), asyncio.Event(), []
+    clock, gate, begun, minted = Clock(), asyncio.Event(), asyncio.Event(), []
 
     async def mint(scope: Scope) -> Token:
         minted.append(scope)
+        begun.set()
         await gate.wait()
         return token(clock, "t")
 
@@ -203,8 +204,7 @@ async def test_a_caller_who_gives_up_does_not_take_the_token_from_the_others() -
 
     tokens = Tokens(mint, clock=lambda: datetime.fromtimestamp(clock(), UTC), sleep=clock.sleep)
     first, second = (asyncio.create_task(tokens.with_token(SCOPE, send)) for _ in range(2))
-    while not minted:
-        await asyncio.sleep(0)
+    await begun.wait()
     first.cancel()
     gate.set()
     assert await second == "t"
@@ -232,12 +232,13 @@ async def test_two_who_find_a_token_dead_mint_one_new_one() -> None:
     assert len(minted) == 2
 
 
-# --- nothing leaks ---------------------------------------------------------------------------------------
+# --- nothing leaks --------------------------------------------------------------------------------
 
 
 def test_a_secret_shows_nothing() -> None:
     secret = Secret("hunter2")
-    shown = f"{secret} {secret!r} {secret!s:>20} {[secret]} {Token(secret=secret, minted=NOW, expires=NOW)}"
+    token = Token(secret=secret, minted=NOW, expires=NOW)
+    shown = f"{secret} {secret!r} {secret!s:>20} {[secret]} {token}"
     assert "hunter2" not in shown
     assert REDACTED in shown
     assert secret == Secret("hunter2") != Secret("hunter3")

@@ -67,7 +67,7 @@ async def test_names_do_not_care_about_case(github: GitHub, world: Opened) -> No
     assert world.seen.count("GET", "/installation") == 1
 
 
-# --- not installed, suspended, renamed ---------------------------------------------------------------
+# --- not installed, suspended, renamed ------------------------------------------------------------
 
 
 async def test_a_repository_without_the_app_is_refused_with_the_way_to_install_it(
@@ -203,7 +203,7 @@ async def test_a_repository_on_another_host_is_refused_before_anything_is_sent(
     assert not world.seen.requests
 
 
-# --- trouble ------------------------------------------------------------------------------------------
+# --- trouble --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["lose_answer", "lose_request", "hang", "status"])
@@ -300,7 +300,7 @@ async def test_with_the_hour_used_up_the_wait_is_until_the_reset(
     await create(world, github)
 
 
-# --- pages -----------------------------------------------------------------------------------------
+# --- pages ----------------------------------------------------------------------------------------
 
 
 async def test_every_page_is_read_in_order(github: GitHub, world: Opened) -> None:
@@ -317,9 +317,9 @@ async def test_every_page_is_read_in_order(github: GitHub, world: Opened) -> Non
 
 
 async def test_a_listing_that_is_none_is_told(github: GitHub, world: Opened) -> None:
+    pages = aiter(world.client.pages("/repos/acme/shop", repository=SHOP))
     with pytest.raises(Retry, match="something else than a list"):
-        async for _ in world.client.pages("/repos/acme/shop", repository=SHOP):
-            raise AssertionError("nothing to see")
+        await anext(pages)
 
 
 async def test_pages_of_a_renamed_repository_go_on_at_its_new_address(

@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
-from ghapp.core.effects import Cancel, Effect, EmitEvent, Reconcile, Rerun
-from ghapp.core.model import Subject
+from ghapp.core import cdevents
+from ghapp.core.effects import Cancel, Effect, Reconcile, Rerun
+from ghapp.core.model import Milestone, Subject
 from ghapp.core.source import Create, Patch
 from ghapp.demo.kube import KubeApi
 from ghapp.errors import DeliveryError, Reject, Retry
 from ghapp.ports import Slot
 from ghapp.sinks.cluster import REQUEST, SINK, Cluster, finished
+from tests.core.builders import run_look
 from tests.engine.kube_rig import RUNS, client, kube_api, run, served
 
 
@@ -69,7 +71,9 @@ def test_it_takes_what_changes_a_run_and_nothing_else() -> None:
     sink = Cluster(clusters={}, resources={})
     reconcile = Reconcile(subject=subject("u"), login="o", token="t", write=patch_of("u"))
     assert all(sink.accepts(one) for one in (rerun(), cancel("u"), reconcile))
-    assert not sink.accepts(EmitEvent.__new__(EmitEvent))
+    event = cdevents.milestone_event(run_look(), Milestone.STARTED, "chain")
+    assert event is not None
+    assert not sink.accepts(event)
     assert SINK.name == "cluster"
     assert SINK.build is Cluster
 

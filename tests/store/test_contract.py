@@ -237,9 +237,7 @@ async def test_settling_and_what_follows_from_it_are_one(store: Store) -> None:
     await put(store, event(1))
     claimed = await take_one(store)
     await store.commit(
-        Commit(
-            seen=(row(subject()),), settled=Done(row=claimed.row), effects=to("a", event(2))
-        )
+        Commit(seen=(row(subject()),), settled=Done(row=claimed.row), effects=to("a", event(2)))
     )
     assert (await take_one(store)).effect == event(2)
     assert await store.seen(subject().key) == row(subject())

@@ -177,8 +177,8 @@ class StoreAgreesWithModel(RuleBasedStateMachine):
 
 TestStoreAgreesWithModel = StoreAgreesWithModel.TestCase
 TestStoreAgreesWithModel.settings = settings(
-    max_examples=60,
-    stateful_step_count=40,
+    max_examples=40,
+    stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )

@@ -94,9 +94,9 @@ def _endpoint(stage: Stage, route: Route) -> Endpoint:
             return await _answer(stage, route, request, None)
         await stage.faults.wait(fault)
         if fault.kind is Kind.LOSE_REQUEST:
-            return _broken(request)
+            return broken(request)
         response = await _answer(stage, route, request, fault)
-        return _broken(request) if fault.kind is Kind.LOSE_ANSWER else response
+        return broken(request) if fault.kind is Kind.LOSE_ANSWER else response
 
     return endpoint
 
@@ -107,7 +107,7 @@ def _bare_path(request: web.Request, route: Route) -> str:
     return request.path[max(start, 0) :]
 
 
-def _broken(request: web.Request) -> web.Response:
+def broken(request: web.Request) -> web.Response:
     if request.transport is not None:
         request.transport.abort()
     return web.Response()
@@ -120,7 +120,7 @@ async def _answer(
     meter.in_flight += 1
     caller = ""
     try:
-        body = await _body(request)
+        body = await json_body(request)
         call, caller = _understand(stage, route, request, body)
         if fault is not None and (no := refusal(fault, stage.world.clock() + 3600)):
             raise no
@@ -199,7 +199,7 @@ def _moved(call: Call) -> Reply | None:
     return Reply(status=status, body=body, headers={"Location": target})
 
 
-async def _body(request: web.Request) -> Json:
+async def json_body(request: web.Request) -> Json:
     raw = await request.read()
     if not raw:
         return {}
@@ -219,7 +219,7 @@ async def _body(request: web.Request) -> Json:
 
 def _response(stage: Stage, request: web.Request, reply: Reply, caller: str) -> web.Response:
     now = stage.world.clock()
-    headers = common_headers(stage, now) | dict(reply.headers)
+    headers = common_headers(stage.world, now) | dict(reply.headers)
     if reply.status == 204 or reply.body is None:
         return web.Response(status=reply.status, headers=_limits(stage, caller, headers))
     raw = json.dumps(reply.body, separators=(",", ":"), ensure_ascii=False).encode()
@@ -238,11 +238,11 @@ def _response(stage: Stage, request: web.Request, reply: Reply, caller: str) -> 
     )
 
 
-def common_headers(stage: Stage, now: float) -> dict[str, str]:
+def common_headers(world: World, now: float) -> dict[str, str]:
     return {
         "Date": format_datetime(datetime.fromtimestamp(now, UTC), usegmt=True),
         "X-GitHub-Media-Type": "stage.v3; format=json",
-        "X-GitHub-Request-Id": stage.world.word(16),
+        "X-GitHub-Request-Id": world.word(16),
         "X-GitHub-Api-Version-Selected": VERSIONS[0],
     }
 

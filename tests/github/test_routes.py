@@ -1,0 +1,96 @@
+"""The table of endpoints: names for metrics, the least permissions, the cost. And hosts."""
+
+import pytest
+
+from ghapp.core.budget import Cost
+from ghapp.github import routes
+from ghapp.github.hosts import host_of, keeps_published_limits
+
+RUN = "/repos/{owner}/{repo}/check-runs/{id}"
+
+
+@pytest.mark.parametrize(
+    ("path", "template", "permissions"),
+    [
+        ("/repos/acme/shop/check-runs", "/repos/{owner}/{repo}/check-runs", {"checks": "write"}),
+        ("/repos/acme/shop/check-runs/7?x=/y", RUN, {"checks": "write"}),
+        ("/repositories/9/check-runs/7", RUN, {"checks": "write"}),
+        (
+            "/repos/acme/shop/git/ref/heads/a/b",
+            "/repos/{owner}/{repo}/git/ref/{ref+}",
+            {"contents": "write", "pull_requests": "write"},
+        ),
+        (
+            "/repos/acme/shop/collaborators/dev/permission",
+            "/repos/{owner}/{repo}/collaborators/{login}/permission",
+            {"metadata": "read"},
+        ),
+        ("/repos/acme/shop", "/repos/{owner}/{repo}", {"metadata": "read"}),
+        ("/repos/acme/shop/something/new", "other", None),
+        ("/app", "/app", None),
+    ],
+)
+def test_a_path_has_a_name_and_the_least_permissions(
+    path: str, template: str, permissions: dict[str, str] | None
+) -> None:
+    route = routes.find(path)
+    assert route.template == template
+    found = None if route.permissions is None else dict(route.permissions)
+    assert found == permissions
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "cost"),
+    [
+        ("GET", "/app", None, Cost(points=1, endpoint="GET /app")),
+        (
+            "PATCH",
+            "/repos/a/b/check-runs/1",
+            {"status": "in_progress"},
+            Cost(points=5, endpoint=f"PATCH {RUN}", deferrable=True),
+        ),
+        (
+            "PATCH",
+            "/repos/a/b/check-runs/1",
+            {"status": "completed"},
+            Cost(points=5, endpoint=f"PATCH {RUN}"),
+        ),
+        (
+            "POST",
+            "/repos/a/b/pulls",
+            {},
+            Cost(points=5, endpoint="POST /repos/{owner}/{repo}/pulls", content=True),
+        ),
+        (
+            "GET",
+            "/repos/a/b/pulls",
+            None,
+            Cost(points=1, endpoint="GET /repos/{owner}/{repo}/pulls"),
+        ),
+    ],
+)
+def test_a_request_costs_what_github_publishes(
+    method: str, path: str, body: dict[str, str] | None, cost: Cost
+) -> None:
+    assert routes.cost(routes.find(path), method, body) == cost
+
+
+@pytest.mark.parametrize(
+    ("api", "host", "published"),
+    [
+        ("https://api.github.com", "github.com", True),
+        ("https://api.github.com/", "github.com", True),
+        ("https://api.acme.ghe.com", "acme.ghe.com", True),
+        ("https://git.acme.example/api/v3", "git.acme.example", False),
+        ("https://git.acme.example:8443/api/v3/", "git.acme.example", False),
+        ("http://127.0.0.1:8080/github", None, False),
+        ("https://proxy.example/github", None, False),
+        ("https://api.github.com.evil.example", None, False),
+        ("nonsense", None, False),
+    ],
+)
+def test_an_api_tells_whose_repositories_it_serves(
+    api: str, host: str | None, published: bool
+) -> None:
+    assert host_of(api) == host
+    assert keeps_published_limits(api) == published

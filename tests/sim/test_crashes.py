@@ -1,0 +1,170 @@
+"""The product's promise: killed before any side effect and started again, the world is the same.
+
+The same story is played once undisturbed and then once for each of its side effects, with a crash
+right before it. A supervisor starts the process again, as Kubernetes would. In the end GitHub, the
+cluster, the consumer of events and the repository must look alike. `tests/e2e/test_killed.py` does
+it with a real process and SIGKILL; bad weather without crashes is tested beside the parts.
+"""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestServer
+
+from ghapp import config
+from ghapp.app import Checkrail, utc_now
+from ghapp.serve import application
+from ghapp.store import open_store
+from tests.sim.brittle import Bomb, Brittle
+from tests.world import World, until, world
+
+POINTS_AT_LEAST = 40
+"""The story has more side effects than this; fewer mean that it is not told any more."""
+
+
+async def live(w: World, bomb: Bomb, once: asyncio.Event) -> None:
+    """One life of the process: until it dies, or the story is over."""
+    settings = w.settings(progress_interval=0.0)
+    store = await open_store(settings.store, now=utc_now())
+    brittle = Brittle(store, bomb)
+    checkrail = await Checkrail.build(settings, config.load(settings.config), brittle)
+    async with TestServer(application(checkrail)) as server:
+        w.app.webhook_url = str(server.make_url("/github/webhook"))
+        once.set()
+        running = asyncio.create_task(checkrail.run())
+        dead = asyncio.create_task(bomb.exploded.wait())
+        try:
+            await asyncio.wait({running, dead}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (running, dead):
+                task.cancel()
+            await asyncio.gather(running, dead, return_exceptions=True)
+            for deliveries in checkrail.outbox._running.values():
+                for task in deliveries:
+                    task.cancel()
+            await checkrail.stack.aclose()
+            await store.close()
+
+
+@contextlib.asynccontextmanager
+async def supervised(w: World, bomb: Bomb) -> AsyncIterator[None]:
+    """Starts the process again whenever it has died."""
+    up = asyncio.Event()
+
+    async def supervise() -> None:
+        while True:
+            await live(w, bomb, up)
+            bomb.rearm()
+
+    task = asyncio.create_task(supervise())
+    try:
+        await up.wait()
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def story(w: World) -> None:
+    """A failing run, its repetition, a cancelled run, a refusal, a promotion, a deletion."""
+    run = w.pipelinerun("first")
+    w.run_through(run, "Failed")
+    check = await until(lambda: next((c for c in w.checks() if c.conclusion == "failure"), None))
+    w.github.click_rerun(check.id, "dev")
+    copy = await until(lambda: next((r for r in runs(w) if r["metadata"]["name"] != "first"), None))
+    w.run_through(copy)
+    await until(lambda: any(c.conclusion == "success" for c in w.checks("tekton / build")))
+
+    long = w.pipelinerun("long", annotations={"checkrail.dev/check-name": "long"})
+    w.step(long, "Running")
+    check = await until(lambda: next((c for c in w.checks("long") if c.actions), None))
+    w.github.click_action(check.id, "cancel", "eve", forged=True)
+    await until(lambda: "needs write access" in (w.checks("long")[0].summary or ""))
+    w.github.click_action(check.id, "cancel", "dev", forged=True)
+    await until(lambda: w.kube.get("PipelineRun", "ci", "long")["spec"].get("status"))
+    w.step(long, "Cancelled", "False")
+    await until(lambda: w.checks("long")[0].conclusion == "cancelled")
+
+    w.release(version="1.1.0")
+    check = await until(
+        lambda: next((c for c in w.checks("flux / dev/shop") if c.conclusion == "success"), None)
+    )
+    w.github.click_action(check.id, "promote", "dev", forged=True)
+    await until(lambda: w.github.repository("acme/gitops").pulls)
+
+    w.step(w.pipelinerun("lost", annotations={"checkrail.dev/check-name": "lost"}), "Running")
+    await until(lambda: w.checks("lost"))
+    w.kube.delete("PipelineRun", "ci", "lost")
+    await until(lambda: w.checks("lost")[0].conclusion == "cancelled")
+
+
+def runs(w: World) -> list[dict[str, Any]]:
+    return w.kube.list("PipelineRun", "ci")
+
+
+async def quiet(w: World, bomb: Bomb) -> None:
+    """Nothing is owed any more: the store of the living process is empty-handed."""
+    async with asyncio.timeout(20):
+        while True:
+            before = bomb.ticks
+            await asyncio.sleep(0.25)
+            if bomb.ticks == before and not bomb.exploded.is_set():
+                return
+
+
+def picture(w: World) -> dict[str, Any]:
+    """What there is to see in the end, without what is random (uids, numbers, times)."""
+    gitops = w.github.repository("acme/gitops")
+    return {
+        "checks": sorted(
+            (run.name, run.status, run.conclusion, str([a["identifier"] for a in run.actions]))
+            for run in w.checks()
+        ),
+        "answers": sorted(
+            line.partition("`")[0] for run in w.checks() for line in (run.summary or "").splitlines()
+            if line.startswith(">")
+        ),
+        "events": dict(sorted(Counter(w.consumer.types).items())),
+        "order": in_order(w),
+        "runs": sorted(run["spec"].get("status", "") for run in runs(w)),
+        "pulls": [(pull.title, pull.state) for pull in gitops.pulls.values()],
+        "branches": sorted(gitops.git.refs),
+    }
+
+
+def in_order(w: World) -> bool:
+    """Whether each subject's events came first in their order."""
+    rank = {"queued": 0, "started": 1, "finished": 2}
+    seen: dict[str, list[int]] = {}
+    for event in w.consumer.events:
+        step = event["context"]["type"].split(".")[3]
+        if step in rank:
+            seen.setdefault(event["subject"]["id"], []).append(rank[step])
+    return all(steps == sorted(steps) for steps in seen.values())
+
+
+async def play(folder: Path, at: int) -> tuple[dict[str, Any], Bomb]:
+    bomb = Bomb(at=at)
+    folder.mkdir()
+    async with world(folder, middlewares=[], root_middlewares=[bomb.middleware]) as w:
+        async with supervised(w, bomb):
+            await story(w)
+            await quiet(w, bomb)
+        return picture(w), bomb
+
+
+@pytest.mark.timeout(600)
+async def test_killed_before_any_side_effect_the_world_is_the_same(tmp_path: Path) -> None:
+    expected, undisturbed = await play(tmp_path / "undisturbed", at=0)
+    points = undisturbed.ticks
+    assert points >= POINTS_AT_LEAST
+    assert expected["order"]
+    for point in range(1, points + 1):
+        found, bomb = await play(tmp_path / str(point), at=point)
+        assert found == expected, f"killed before {bomb.what[point - 1]} (number {point})"
+    print(f"{points} crash points simulated")
