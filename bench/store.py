@@ -89,13 +89,8 @@ async def one_pair(store: Store, number: int) -> None:
 
 async def one_row(store: Store, number: int) -> None:
     """Commits one effect and nothing else."""
-    both = told(Seen(look=look(number), version=1))
-    await store.commit(replace_effects(both))
-
-
-def replace_effects(commit: Commit) -> Commit:
-    """Only the event of `commit`."""
-    return Commit(effects=commit.effects[1:])
+    _, event = told(Seen(look=look(number), version=1)).effects
+    await store.commit(Commit(effects=(event,)))
 
 
 async def rate(
@@ -104,13 +99,12 @@ async def rate(
     *,
     callers: int,
     seconds: float,
-    step: int = 1,
 ) -> tuple[float, float]:
     """Turns a second, and the 99th percentile of one turn in milliseconds."""
     end, took = time.perf_counter() + seconds, []
 
     async def caller(mine: int) -> None:
-        for number in count(mine * 1_000_000, step):
+        for number in count(mine * 1_000_000):
             begun = time.perf_counter()
             if begun > end:
                 return

@@ -15,8 +15,8 @@ import msgspec
 
 from ghapp.core.source import Resource
 from ghapp.engine.kube import KubeClient, open_session
-from ghapp.engine.kube_config import Connection, Fixed
 from ghapp.engine.kube_follow import Changed, follow
+from ghapp.engine.kube_identity import Connection, Fixed
 
 EVENTS: Final = 40_000
 LINE: Final = 12_000

@@ -19,15 +19,16 @@ BASE: Final[Mapping[str, str]] = {
     "metadata:read": "who clicked, and what that person may do in the repository",
 }
 
-AUTOMATIC: Final = frozenset({"installation", "installation_repositories"})
-"""Sent to every App; GitHub refuses a manifest that lists them."""
-
 EVENTS: Final[Mapping[str, str]] = {
-    "installation_target": "an account was renamed: its installation is found anew",
     "repository": "a repository was renamed, moved or deleted: its installation is found anew",
 }
-"""Event -> reason. Re-run and the buttons (check_run, check_suite) come by themselves to the App
-that made the check; subscribing to these would add an echo of every one of our own writes."""
+"""Event -> reason. check_run and check_suite are not among them: an App with ``checks:write`` is
+subscribed to these without asking."""
+
+UNLISTED: Final = frozenset({"installation", "installation_repositories", "installation_target"})
+"""Understood, and not asked for. The first two are sent to every App, and GitHub refuses a manifest
+that lists them. The third is in no list of GitHub's of what an App may ask for; a refused manifest
+makes no App at all, and without the event a renamed account is found by the next 404."""
 
 LEVELS: Final = ("read", "write", "admin")
 
@@ -50,7 +51,7 @@ def permissions(sinks: Iterable[SinkType]) -> dict[str, tuple[str, list[str]]]:
 
 def manifest(sinks: Iterable[SinkType], *, url: str = "https://checkrail.example.com") -> Any:
     """The manifest for a checkrail at `url`; reasons are comments beside what they are for."""
-    if set(EVENTS) != INSTALLATION_EVENTS - AUTOMATIC:
+    if set(EVENTS) != INSTALLATION_EVENTS - UNLISTED:
         raise CheckrailError("app_manifest.EVENTS and core.webhook.INSTALLATION_EVENTS differ")
     asked = permissions(sinks)
     levels = CommentedMap({name: level for name, (level, _) in asked.items()})

@@ -127,25 +127,43 @@ kind: Pipelin
     assert wrong(tmp_path, text) == [
         "shop.yaml:5: Pipeline apps/shop: spec.appRef.nam: unknown field; did you mean name?",
         "shop.yaml:5: Pipeline apps/shop: spec.appRef.name: is missing",
-        "shop.yaml:7: Pipeline apps/shop: spec.environments[0].name: expected a name of lower-case "
-        "letters, digits, '-' and '.', found 'Dev!'",
-        "shop.yaml:8: Pipeline apps/shop: spec.environments[0].targets: expected at least 1 of "
-        "them",
-        "shop.yaml:9: Pipeline apps/shop: spec.environments[1].name: expected text, found 5; "
-        'quote it: "5"',
-        "shop.yaml:10: Pipeline apps/shop: spec.environments[1].targets[0].clusterRef: unknown "
-        "field; targets are in the cluster that checkrail runs in; remove it",
-        "shop.yaml:12: Pipeline apps/shop: spec.promotion.manual: false: checkrail promotes when "
-        "somebody asks for it (a button on the check), not by itself; write manual: true",
-        "shop.yaml:14: Pipeline apps/shop: spec.promotion.strategy.pull-request.baseBranch: is "
-        "missing",
-        "shop.yaml:14: Pipeline apps/shop: spec.promotion.strategy.pull-request.type: expected "
-        "github, found 'gitlab'",
-        "shop.yaml:14: Pipeline apps/shop: spec.promotion.strategy.pull-request.url: "
-        "'https://github.com/acme' names no repository; expected https://HOST/OWNER/NAME",
+        (
+            "shop.yaml:7: Pipeline apps/shop: spec.environments[0].name: expected a name of "
+            "lower-case letters, digits, '-' and '.', found 'Dev!'"
+        ),
+        (
+            "shop.yaml:8: Pipeline apps/shop: spec.environments[0].targets: expected at least 1 of "
+            "them"
+        ),
+        (
+            "shop.yaml:9: Pipeline apps/shop: spec.environments[1].name: expected text, found 5; "
+            'quote it: "5"'
+        ),
+        (
+            "shop.yaml:10: Pipeline apps/shop: spec.environments[1].targets[0].clusterRef: unknown "
+            "field; targets are in the cluster that checkrail runs in; remove it"
+        ),
+        (
+            "shop.yaml:12: Pipeline apps/shop: spec.promotion.manual: false: checkrail promotes "
+            "when somebody asks for it (a button on the check), not by itself; write manual: true"
+        ),
+        (
+            "shop.yaml:14: Pipeline apps/shop: spec.promotion.strategy.pull-request.baseBranch: is "
+            "missing"
+        ),
+        (
+            "shop.yaml:14: Pipeline apps/shop: spec.promotion.strategy.pull-request.type: expected "
+            "github, found 'gitlab'"
+        ),
+        (
+            "shop.yaml:14: Pipeline apps/shop: spec.promotion.strategy.pull-request.url: "
+            "'https://github.com/acme' names no repository; expected https://HOST/OWNER/NAME"
+        ),
         "shop.yaml:16: Pipelin: kind: 'Pipelin' is unknown; did you mean Pipeline?",
-        "shop.yaml:19: is not YAML: while parsing a flow sequence, expected ',' or ']', but got "
-        "'<stream end>'",
+        (
+            "shop.yaml:19: is not YAML: while parsing a flow sequence, expected ',' or ']', but "
+            "got '<stream end>'"
+        ),
     ]
 
 
@@ -170,8 +188,10 @@ kind: Pipelin
         (
             "    manual: true\n",
             "    manual: true\n    manual: true\n",
-            "12: Pipeline apps/shop: spec.promotion.manual: is given twice, first on line 12; this "
-            "is line 13",
+            (
+                "12: Pipeline apps/shop: spec.promotion.manual: is given twice, first on line 12; "
+                "this is line 13"
+            ),
         ),
         ("manual: true", "manual: yes", "promotion.manual: expected true or false, found 'yes'"),
         ("manual: true", "manual: 0x1_", "promotion.manual: expected true or false"),
@@ -253,7 +273,6 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
         b"a: !!python/object:os.system []",
         b"? [a]\n: b",
         b"a: 1" + b"0" * 5_000,
-        b"&" * 10,
     ],
     ids=lambda content: str(content[:12]),
 )

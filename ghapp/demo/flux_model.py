@@ -175,6 +175,7 @@ def _snapshot(
     release: Object, number: int, version: str, status: str, action: str, now: datetime
 ) -> Object:
     meta = release["metadata"]
+    begun = next((one["lastTransitionTime"] for one in _kept(release, "Reconciling")), stamp(now))
     return {
         "name": meta["name"],
         "namespace": meta["namespace"],
@@ -186,8 +187,8 @@ def _snapshot(
         "appVersion": version,
         "digest": f"sha256:{_digest(f'{meta}{number}{status}')}",
         "configDigest": _digest(version),
-        "firstDeployed": stamp(now),
-        "lastDeployed": stamp(now),
+        "firstDeployed": begun,
+        "lastDeployed": begun,
     }
 
 

@@ -84,15 +84,11 @@ class Jobs:
         await self._finish(job, started, failed if bad else 0)
 
     async def _finish(self, job: Object, started: str, failed: int) -> None:
-        now = stamp(self.kube.now())
-        counts = _counts(failed=failed, succeeded=0 if failed else 1)
-        words = _FAILED if failed else _COMPLETE
-        interim = _condition(words[0], words[2], words[3], now)
-        final = _condition(words[1], words[2], words[3], now)
-        self._write(job, {"startTime": started, "conditions": [interim]})
+        status = over(started, stamp(self.kube.now()), failed)
+        interim = {"startTime": started, "conditions": status["conditions"][:1]}
+        self._write(job, interim)
         await self._wait(0.2)
-        end = {} if failed else {"completionTime": now}
-        self._write(job, {"startTime": started, "conditions": [interim, final], **counts, **end})
+        self._write(job, status)
 
     async def _wait(self, seconds: float) -> None:
         await asyncio.sleep(seconds / self.speed)
@@ -131,6 +127,17 @@ _FAILED: Final = (
     "BackoffLimitExceeded",
     "Job has reached the specified backoff limit",
 )
+
+
+def over(started: str, now: str, failed: int) -> Object:
+    """The status of a Job that is done, or that gave up after so many pods."""
+    interim, final, reason, message = _FAILED if failed else _COMPLETE
+    return {
+        "startTime": started,
+        "conditions": [_condition(kind, reason, message, now) for kind in (interim, final)],
+        **_counts(failed=failed, succeeded=0 if failed else 1),
+        **({} if failed else {"completionTime": now}),
+    }
 
 
 def _finished(job: Object) -> bool:

@@ -142,7 +142,7 @@ async def _served(
         await runner.cleanup()
 
 
-# --- what the product is given ----------------------------------------------------------------------
+# --- what the product is given --------------------------------------------------------------------
 
 
 def _settings(scene: Scene, folder: Path, url: str, secret: str, speed: float) -> Settings:

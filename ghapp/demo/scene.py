@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import uuid4
 
-from ghapp.demo import flux, flux_model, tekton, tekton_model
+from ghapp.demo import flux, flux_model, jobs, tekton, tekton_model
 from ghapp.demo.flux import BOT, GITOPS, SHOP, Charts
 from ghapp.demo.github import App, GitHub
 from ghapp.demo.kinds import ENVIRONMENTS, definitions
 from ghapp.demo.kube import KubeApi
-from ghapp.demo.script import HISTORY, Change, Fates, message_of, pipeline_run
+from ghapp.demo.script import HISTORY, Change, Fates, e2e_job, message_of, pipeline_run
 
 Object = dict[str, Any]
 
@@ -100,6 +100,8 @@ def _past(scene: Scene, change: Change, when: datetime) -> None:
     failing = scene.fates.failing(commit, 0)
     plan = tekton_model.schedule(tekton_model.SHOP_CI, failing)
     _play(scene.kube, commit, plan, when)
+    if change.e2e:
+        _test(scene.kube, commit, when)
     if failing:
         return
     version = scene.charts.publish(commit)
@@ -127,6 +129,13 @@ def _play(kube: KubeApi, commit: str, plan: tekton_model.Schedule, when: datetim
         child = tekton.task_run(run, part.task.name)
         born = _stored(child, child["metadata"]["name"], clock(part.created))
         kube.replay("ADDED", {**born, "status": look.tasks[part.task.name]})
+
+
+def _test(kube: KubeApi, commit: str, when: datetime) -> None:
+    """An end-to-end test that passed."""
+    stamp, ended = tekton_model.stamp(when), tekton_model.stamp(when + timedelta(seconds=8))
+    job = _stored(e2e_job(commit), f"e2e-{_suffix()}", when)
+    kube.replay("ADDED", {**job, "status": jobs.over(stamp, ended, 0)})
 
 
 def _deploy(kube: KubeApi, environment: str, version: str, commit: str, when: datetime) -> None:

@@ -6,13 +6,17 @@ Markdown becomes HTML here, with HTML in it shown as text, and nowhere else.
 
 import difflib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from html import escape
 from itertools import islice
 from typing import Any, Final
 
 from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
 
 from ghapp.demo.events import Events
 from ghapp.demo.flux import GITOPS, SHOP
@@ -30,14 +34,54 @@ RUNS: Final = 6
 """Runs of one check on one commit; older ones are not shown."""
 _DIFF_LINES: Final = 200
 _BAD: Final = frozenset({"failure", "timed_out", "action_required", "cancelled", "stale"})
-_MARKDOWN: Final = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable("table")
+_MARKS: Final = {
+    "✅": ("good", "succeeded"),
+    "❌": ("bad", "failed"),
+    "❗": ("bad", "could not finish"),
+    "⚪": ("dull", "queued"),
+    "🟡": ("attention", "running"),
+    "🚫": ("skipped", "cancelled"),
+    "⏭️": ("skipped", "skipped"),
+    "⚠️": ("attention", "failed, and that does not matter"),
+}
+"""The emoji in checkrail's tables: drawn by the style sheet, as GitHub draws them as pictures."""
+
+
+def _renderer() -> MarkdownIt:
+    """CommonMark with tables; no HTML, and no style attributes, which the page's policy refuses."""
+    made = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable("table")
+    made.add_render_rule("text", _drawn)
+    made.add_render_rule("th_open", lambda *_: "<th>")
+    made.add_render_rule("td_open", lambda *_: "<td>")
+    return made
+
+
+def _drawn(_: RendererHTML, tokens: Sequence[Token], index: int, *__: object) -> str:
+    text = escape(tokens[index].content, quote=True)
+    for emoji, (tone, meaning) in _MARKS.items():
+        mark = f'<span class="mark {tone}" role="img" aria-label="{meaning}"></span>'
+        text = text.replace(emoji, mark)
+    return text
+
+
+_MARKDOWN: Final = _renderer()
+
+
+_FOLDED: Final = re.compile(
+    r"<details>\s*<summary>([^<]{1,200})</summary>(.*?)</details>", re.DOTALL
+)
 
 
 @lru_cache(maxsize=512)
 def html_of(markdown: str) -> str:
-    """Markdown as HTML; foreign HTML and dangerous links stay text."""
-    rendered: str = _MARKDOWN.render(markdown)
-    return rendered
+    """Markdown as HTML; foreign HTML and dangerous links stay text, except a folded block."""
+    done, end = "", 0
+    for block in _FOLDED.finditer(markdown):
+        done += _MARKDOWN.render(markdown[end : block.start()])
+        inside = _MARKDOWN.render(block[2])
+        done += f"<details><summary>{escape(block[1])}</summary>{inside}</details>"
+        end = block.end()
+    return done + str(_MARKDOWN.render(markdown[end:]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +191,14 @@ class View:
         }
 
 
-def _builds_first(item: tuple[str, list[CheckRun]]) -> tuple[bool, int, str]:
-    """Builds and tests, then deployments in the order of promotion."""
+def _builds_first(item: tuple[str, list[CheckRun]]) -> tuple[int, int, str]:
+    """Builds, then tests, then deployments in the order of promotion."""
     name = item[0]
-    stage = next((i for i, each in enumerate(ENVIRONMENTS) if f"/{each}/" in f"{name}/"), -1)
-    stage = next((i for i, each in enumerate(ENVIRONMENTS) if f" {each}/" in name), stage)
-    return name.startswith("job"), stage, name
+    kind = next(
+        (i for i, start in enumerate(("tekton", "job", "flux")) if name.startswith(start)), 3
+    )
+    stage = next((i for i, each in enumerate(ENVIRONMENTS) if f" {each}/" in name), -1)
+    return kind, stage, name
 
 
 def _run(run: CheckRun) -> Json:
@@ -195,7 +241,7 @@ def _health(status: Mapping[str, Any]) -> Json:
     return {"state": "failed" if ready else "empty", "says": ready.get("message", "")}
 
 
-# --- differences ------------------------------------------------------------------------------------
+# --- differences ----------------------------------------------------------------------------------
 
 
 def _files(repository: Repository, pull: Pull) -> Iterator[Json]:

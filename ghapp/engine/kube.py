@@ -7,14 +7,15 @@ of `kube_follow`; where the API is and who we are there, of `kube_config`.
 
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import aiohttp
 import msgspec
 
 from ghapp.core import retry
 from ghapp.core.source import Resource
-from ghapp.engine.kube_config import Connection, Identity
+from ghapp.engine.kube_identity import Connection, Identity
+from ghapp.engine.kube_wire import Discovery, Lines, Page, decode, message
 from ghapp.errors import ConfigError, DeliveryError, Reject, Retry
 from ghapp.http import USER_AGENT, read_body, unreachable, utc_now
 from ghapp.ports import Clock
@@ -64,45 +65,6 @@ def open_session() -> aiohttp.ClientSession:
     )
 
 
-class ListMeta(msgspec.Struct, frozen=True, rename={"next": "continue"}):
-    """The metadata of a list."""
-
-    resourceVersion: str = ""  # noqa: N815 - as the document spells it
-    next: str = ""
-    """A token for the next page; empty: this was the last."""
-
-
-class Page(msgspec.Struct, frozen=True):
-    """A part of a list, its objects not decoded yet."""
-
-    metadata: ListMeta = ListMeta()
-    items: list[msgspec.Raw] | None = None
-    """Go writes an empty list as null."""
-
-
-class _Named(msgspec.Struct):
-    name: str = ""
-
-
-class _Discovery(msgspec.Struct):
-    resources: list[_Named] | None = None
-
-
-class StatusDetails(msgspec.Struct, frozen=True):
-    """More about a refusal."""
-
-    retryAfterSeconds: float | None = None  # noqa: N815
-
-
-class Status(msgspec.Struct, frozen=True):
-    """What the API server says when it says no (also the object of a watch's ERROR event)."""
-
-    message: str = ""
-    reason: str = ""
-    code: int = 0
-    details: StatusDetails = StatusDetails()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KubeClient:
     """The port `Kube`, and what `kube_follow` needs beside it."""
@@ -114,7 +76,7 @@ class KubeClient:
 
     async def get(self, resource: Resource, namespace: str, name: str) -> dict[str, Any]:
         """One object, whole."""
-        return _decode(await self._ask("GET", resource.path(namespace, name)), dict[str, Any])
+        return decode(await self._ask("GET", resource.path(namespace, name)), dict[str, Any])
 
     async def create(
         self, resource: Resource, namespace: str, manifest: Mapping[str, Any]
@@ -122,7 +84,7 @@ class KubeClient:
         """Creates; an object of that name is a Reject with status 409."""
         path = resource.path(namespace)
         answer = await self._ask("POST", path, body=manifest, content="application/json")
-        return _decode(answer, dict[str, Any])
+        return decode(answer, dict[str, Any])
 
     async def patch(
         self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]
@@ -131,7 +93,7 @@ class KubeClient:
         path = resource.path(namespace, name)
         content = "application/merge-patch+json"  # strategic merge does not exist for CRDs
         answer = await self._ask("PATCH", path, body=body, content=content)
-        return _decode(answer, dict[str, Any])
+        return decode(answer, dict[str, Any])
 
     async def served(self, resource: Resource) -> bool:
         """Whether the API server knows the resource: its CRD is installed."""
@@ -141,7 +103,7 @@ class KubeClient:
             if error.status == 404:
                 return False
             raise
-        known = _decode(answer, _Discovery).resources or ()
+        known = decode(answer, Discovery).resources or ()
         return any(one.name == resource.plural for one in known)
 
     async def page(
@@ -151,7 +113,7 @@ class KubeClient:
         while True:
             query = {"limit": str(limit)} | ({"continue": after} if after else {})
             try:
-                return _decode(await self._ask("GET", resource.path(namespace), query=query), Page)
+                return decode(await self._ask("GET", resource.path(namespace), query=query), Page)
             except _TooLong:
                 if limit == 1:
                     raise
@@ -289,50 +251,3 @@ class _Request:
 
 class _TooLong(Reject):
     """An answer above the limit."""
-
-
-class Lines:
-    """Cuts a stream into lines; of one that is too long only the fact is kept."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._parts: list[bytes] = []
-        self._size = 0
-
-    def feed(self, chunk: bytes) -> list[bytes | None]:
-        """The lines that `chunk` completes; None stands for one above the limit."""
-        *ends, rest = chunk.split(b"\n")
-        done = []
-        for end in ends:
-            self._keep(end)
-            done.append(b"".join(self._parts) if self._size <= self._limit else None)
-            self._parts, self._size = [], 0
-        self._keep(rest)
-        return done
-
-    def _keep(self, part: bytes) -> None:
-        self._size += len(part)
-        if self._size <= self._limit:
-            self._parts.append(part)
-        else:
-            self._parts.clear()
-
-
-T = TypeVar("T")
-
-
-def _decode(answer: bytes, kind: type[T]) -> T:
-    """An answer decoded; a 2xx that is no JSON comes from a proxy in between, not from the API."""
-    try:
-        return msgspec.json.decode(answer, type=kind)
-    except msgspec.MsgspecError as error:
-        raise Retry(f"the API server's answer cannot be read: {error}", uncertain=True) from error
-
-
-def message(body: bytes) -> str:
-    """What a refusal says: the message of its Status, or the text as it is."""
-    try:
-        status = msgspec.json.decode(body, type=Status)
-    except msgspec.MsgspecError:
-        return body[:1000].decode(errors="replace").strip()
-    return f"{status.reason}: {status.message}" if status.reason else status.message

@@ -1,8 +1,8 @@
-"""Where the cluster's API is, and what to show at its door: address, token, certificates.
+"""Where the API is, and what to show at its door: by kubeconfig, or as the pod that we are.
 
-Inside a cluster two mounted files say it, and a small loader reads them. Outside, a kubeconfig
-does, and kubernetes-asyncio reads that (exec plugins, OIDC, certificates). It is imported only
-then: it costs 110 MB and up to 2.7 s. Nothing here talks to the API.
+kubernetes-asyncio reads kubeconfigs (exec plugins, OIDC, certificates). It is imported only when
+one is used: it costs 110 MB and up to 2.7 s. It lets through whatever goes wrong inside; here all
+of that becomes a ConfigError without secrets. Nothing here talks to the API.
 """
 
 import asyncio
@@ -13,62 +13,19 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import msgspec
 
+from ghapp.engine.kube_account import in_cluster
+from ghapp.engine.kube_identity import Connection, Identity, tls_context
 from ghapp.errors import ConfigError
-
-SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-"""Where the kubelet mounts token, ca.crt and namespace; client-go has it hard-coded too."""
 
 PLUGIN_TIMEOUT: Final = 60.0
 """Seconds for an exec plugin or an OIDC provider to answer; some ask a cloud's metadata service."""
 
 MARGIN: Final = 60.0
 """A token is renewed so many seconds before it expires; token files are read again as often."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
-    """Who we are to the API server at this moment."""
-
-    headers: Mapping[str, str] = field(repr=False)
-    """The Authorization header, where there is one."""
-    tls: ssl.SSLContext | bool = field(default=True, repr=False)
-    """Trusts the cluster's CA, and may hold a client certificate; True: the system's CAs."""
-
-
-class Credentials(Protocol):
-    """Where an identity comes from. Tokens rotate, so it is asked before every request."""
-
-    async def identity(self, rejected: Identity | None = None) -> Identity:
-        """The present identity; a new one if the present one is the `rejected`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
-    """All that is needed to reach one cluster."""
-
-    base_url: str
-    """Without a trailing slash; it may have a path: ``http://127.0.0.1:8080/kube``."""
-    credentials: Credentials
-    namespace: str = "default"
-    """Ours in a cluster, else the context's."""
-    server_hostname: str | None = None
-    """The name in the server's certificate, where it is not the address's."""
-    proxy: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Fixed:
-    """Credentials that never change; by default none at all."""
-
-    value: Identity = field(default_factory=lambda: Identity(headers={}))
-
-    async def identity(self, rejected: Identity | None = None) -> Identity:
-        """Always the same."""
-        return self.value
 
 
 async def load(env: Mapping[str, str]) -> Connection:
@@ -100,67 +57,8 @@ def _kubeconfig_files(setting: str) -> tuple[Path, ...]:
     return found
 
 
-# --- inside a cluster ---------------------------------------------------------------------------
-
-
-def in_cluster(env: Mapping[str, str], mount: Path = SERVICE_ACCOUNT) -> Connection:
-    """The cluster that this pod runs in."""
-    host, port = env["KUBERNETES_SERVICE_HOST"], env.get("KUBERNETES_SERVICE_PORT", "443")
-    account = ServiceAccount(mount)
-    account.read()
-    namespace = mount / "namespace"
-    return Connection(
-        base_url=f"https://{f'[{host}]' if ':' in host else host}:{port}",
-        credentials=account,
-        namespace=namespace.read_text().strip() if namespace.is_file() else "default",
-    )
-
-
-class ServiceAccount:
-    """A mounted token and CA, read again when the files change: projected tokens live an hour.
-
-    A look at the files before each request is two stat calls on a tmpfs; client-go instead trusts
-    its copy for a minute.
-    """
-
-    def __init__(self, mount: Path) -> None:
-        self._token, self._ca = mount / "token", mount / "ca.crt"
-        self._stamp: tuple[int, ...] = ()
-        self._identity: Identity | None = None
-
-    async def identity(self, rejected: Identity | None = None) -> Identity:
-        """What the files say now."""
-        if rejected is not None and rejected is self._identity:
-            self._stamp = ()
-        return self.read()
-
-    def read(self) -> Identity:
-        """What the files say now; raises ConfigError when they cannot be read."""
-        try:
-            stamp = (*_stamp(self._token), *_stamp(self._ca))
-            if self._identity is None or stamp != self._stamp:
-                token = self._token.read_text().strip()
-                context = tls_context(cafile=str(self._ca))
-                self._identity = Identity(headers=bearer(token), tls=context)
-                self._stamp = stamp
-        except (OSError, ValueError, ssl.SSLError) as error:
-            raise ConfigError(
-                f"the pod's service account cannot be read ({error}); "
-                "mount it (automountServiceAccountToken: true) or set KUBECONFIG"
-            ) from error
-        return self._identity
-
-
-def _stamp(path: Path) -> tuple[int, int, int]:
-    """Changes when the file does, even if it is swapped through a symbolic link."""
-    stat = path.stat()
-    return stat.st_ino, stat.st_mtime_ns, stat.st_size
-
-
-# --- outside, by kubeconfig ---------------------------------------------------------------------
-
-
 async def _from_kubeconfig(files: tuple[Path, ...]) -> Connection:
+    """The cluster of the current context; several files are merged as kubectl does."""
     login = KubeconfigLogin(files)
     cluster = await login.login()
     return Connection(
@@ -295,32 +193,3 @@ def _jwt_expiry(authorization: str) -> float | None:
         return msgspec.json.decode(payload, type=_Claims).exp
     except (ValueError, msgspec.MsgspecError):
         return None  # not a JWT after all: then a 401 tells when it has expired
-
-
-def bearer(token: str) -> Mapping[str, str]:
-    """The header for a token; raises ValueError where there is none."""
-    if not token:
-        raise ValueError("the token file is empty")
-    return {"Authorization": f"Bearer {token}"}
-
-
-def tls_context(
-    *,
-    cafile: str | None = None,
-    certificate: str | None = None,
-    key: str | None = None,
-    verify: bool = True,
-) -> ssl.SSLContext:
-    """Trusts one CA (None: the system's); may present a client certificate.
-
-    Python 3.13 checks certificates more strictly than Go does and refuses the CAs of many clusters
-    ("Missing Authority Key Identifier"), so that check is taken out.
-    """
-    context = ssl.create_default_context(cafile=cafile)
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    if certificate:
-        context.load_cert_chain(certificate, key)
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context

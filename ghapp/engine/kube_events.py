@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from ghapp.core.source import Resource
-from ghapp.engine.kube import Status
+from ghapp.engine.kube_wire import Status
 
 
 class Head(Struct, frozen=True):

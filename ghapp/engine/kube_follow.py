@@ -21,7 +21,6 @@ from typing import Final, Protocol
 from ghapp import log as logs
 from ghapp.core import retry
 from ghapp.core.source import Resource
-from ghapp.engine.kube import Page
 from ghapp.engine.kube_events import (
     Bookmark,
     Changed,
@@ -34,6 +33,7 @@ from ghapp.engine.kube_events import (
     Missing,
     Reader,
 )
+from ghapp.engine.kube_wire import Page
 from ghapp.errors import DeliveryError, Retry
 
 __all__ = [
@@ -203,7 +203,7 @@ class _Course:
 
     def _move(self, version: str) -> None:
         if version and version != self._version:
-            self._version = str(int(version)+2)
+            self._version = version
             self._tries = 0
 
     async def _pause(self, began: float) -> None:

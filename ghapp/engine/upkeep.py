@@ -27,6 +27,7 @@ class Upkeep:
     store: Store
     github: GitHub | None
     clock: Clock
+    sweep_every: float = SWEEP_EVERY
     _sweep: Sweep | None = field(default=None)
 
     async def run(self) -> None:
@@ -34,7 +35,7 @@ class Upkeep:
         async with asyncio.TaskGroup() as group:
             group.create_task(_every(PRUNE_EVERY, self.prune))
             if self.github is not None:
-                group.create_task(_every(SWEEP_EVERY, self.sweep))
+                group.create_task(_every(self.sweep_every, self.sweep))
 
     async def sweep(self) -> int:
         """Accepts the deliveries that GitHub could not bring; how many that were."""

@@ -20,11 +20,15 @@ from ghapp.core.retry import Answer, verdict
 from ghapp.errors import DeliveryError, Reject, Retry
 from ghapp.github.auth import Unauthorized
 from ghapp.github.limits import Door
+from ghapp.github.routes import Route, cost, find
 from ghapp.ports import Clock
 from ghapp.secret import Secret, redact
 
 Observe = Callable[[str, str, int, float], None]
 """(method, route, status, seconds) of each request; status 0: there was no answer."""
+
+Remaining = Callable[[str, int], None]
+"""(installation, requests) that GitHub still allows in this hour, as far as we know."""
 
 VERSION: Final = "2022-11-28"
 """Of the API: 2026-03-10 takes fields away (https://docs.github.com/en/rest/about-the-rest-api/breaking-changes)."""
@@ -52,6 +56,7 @@ class Rim:
     timeout: aiohttp.ClientTimeout
     clock: Clock
     observe: Observe
+    remaining: Remaining
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,9 +65,21 @@ class Call:
 
     method: str
     path: str
-    route: str
-    cost: Cost
+    route: Route
     body: Mapping[str, Any] | None = None
+
+    @classmethod
+    def of(cls, method: str, path: str, body: Mapping[str, Any] | None = None) -> "Call":
+        """Made of a path that really is one: it may hold names that others chose."""
+        bare = path.partition("?")[0]
+        if not bare.startswith("/") or not {"", ".", ".."}.isdisjoint(bare[1:].split("/")):
+            raise Reject(f"{path!r} is not a path of GitHub's API")
+        return cls(method=method, path=path, route=find(bare), body=body)
+
+    @property
+    def cost(self) -> Cost:
+        """What it counts for."""
+        return cost(self.route, self.method, self.body)
 
     @property
     def write(self) -> bool:
@@ -81,10 +98,11 @@ class Page:
 class Caller(GitHubAPI):
     """An installation or the App; never shared between installations."""
 
-    def __init__(self, rim: Rim, door: Door) -> None:
+    def __init__(self, rim: Rim, door: Door, *, name: str) -> None:
         super().__init__(rim.session, rim.user_agent, base_url=rim.api_url)
         self.door = door
         self._rim = rim
+        self._name = name
 
     async def send(self, call: Call, bearer: Secret) -> Page:
         """One request and its verdict: a Page, or Retry, Reject, Unauthorized."""
@@ -109,11 +127,11 @@ class Caller(GitHubAPI):
             status = error.status or 0
             raise
         except (ValueError, LookupError) as error:  # not the JSON that GitHub promises
-            reason = f"GitHub answered {call.route} with something unreadable"
+            reason = f"GitHub answered {call.route.template} with something unreadable"
             raise Retry(f"{reason} ({type(error).__name__})", uncertain=call.write) from error
         finally:
             seconds = asyncio.get_running_loop().time() - started
-            self._rim.observe(call.method, call.route, status, seconds)
+            self._rim.observe(call.method, call.route.template, status, seconds)
         return Page(content=content, more=more)
 
     async def _request(
@@ -126,10 +144,16 @@ class Caller(GitHubAPI):
         status, found, raw = answer
         text = redact(raw[:_ERROR_LIMIT].decode(errors="replace")) if status >= 300 else ""
         strikes = self.door.budget.strikes
-        self.door.heard(Answer(status=status, headers=found, text=text))
+        self._heard(Answer(status=status, headers=found, text=text))
         if status not in {200, 201, 202, 204}:
             raise _error(answer, text, method=method, now=self._rim.clock(), strikes=strikes)
         return answer
+
+    def _heard(self, answer: Answer) -> None:
+        self.door.heard(answer)
+        left = self.door.budget.remaining
+        if left is not None:
+            self._rim.remaining(self._name, left)
 
     async def _exchange(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes

@@ -8,22 +8,19 @@ found here. Failures are Retry or Reject; nothing is retried here but what only 
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
-from datetime import datetime, timedelta
 from importlib.metadata import version
 from typing import Any, Final
-from urllib.parse import quote
 
 import aiohttp
 from cachetools import LRUCache
 
 from ghapp.core.model import Repository
 from ghapp.errors import Reject, Retry
-from ghapp.github import routes
-from ghapp.github.api import Call, Caller, Observe, Page, Rim
-from ghapp.github.auth import AppKey, Scope, Sleep, Token, Tokens, Unauthorized
-from ghapp.github.flight import SingleFlight
+from ghapp.github.api import Call, Caller, Observe, Page, Remaining, Rim
+from ghapp.github.app import TheApp
+from ghapp.github.auth import AppKey, Scope, Sleep, Token, Tokens
 from ghapp.github.hosts import host_of, keeps_published_limits
-from ghapp.github.installations import Installation, Installations, suspended
+from ghapp.github.installations import Installations, suspended
 from ghapp.github.limits import Door
 from ghapp.ports import Clock
 from ghapp.secret import Secret
@@ -34,11 +31,9 @@ TIMEOUT: Final = 20.0
 _CONNECT: Final = 5.0
 _CALLERS: Final = 10_000
 _PAGES: Final = 100
-_MISCONFIGURED: Final = 300.0
-"""Seconds until we try again with an id or key that GitHub does not know: a person mends that."""
 
 
-def _unobserved(method: str, route: str, status: int, seconds: float) -> None:
+def _unobserved(*_: object) -> None:
     """Without metrics."""
 
 
@@ -54,6 +49,7 @@ class GitHubClient:
         key: Secret,
         clock: Clock,
         observe: Observe = _unobserved,
+        remaining: Remaining = _unobserved,
         sleep: Sleep = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
         timeout: float = TIMEOUT,
@@ -68,15 +64,13 @@ class GitHubClient:
             timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=_CONNECT),
             clock=clock,
             observe=observe,
+            remaining=remaining,
         )
         self._clock = clock
         self._jitter = jitter
-        self._key = AppKey(app, key)
-        self._app: Mapping[str, Any] | None = None
-        self._app_asked: SingleFlight[Mapping[str, Any]] = SingleFlight()
-        self._as_app = self._caller()
+        self._app = TheApp(self._caller("app"), AppKey(app, key), clock=clock)
         self._callers: LRUCache[int, Caller] = LRUCache(_CALLERS)
-        self._installations = Installations(self._ask_installation, clock=clock)
+        self._installations = Installations(self._app.installation_of, clock=clock)
         self._tokens = Tokens(self._mint, clock=clock, sleep=sleep)
 
     # --- the port ---------------------------------------------------------------------------
@@ -84,11 +78,11 @@ class GitHubClient:
     @property
     def app_id(self) -> int:
         """The App's numeric id; 0 as long as it was not asked for."""
-        return int(self._app["id"]) if self._app else 0
+        return self._app.id
 
     async def identify(self) -> int:
         """Asks GitHub once which App this is, and returns its numeric id."""
-        return int((await self._about_app())["id"])
+        return (await self._app.about()).id
 
     def serves(self, repository: Repository) -> bool:
         """Whether the repository is on this client's host."""
@@ -103,7 +97,7 @@ class GitHubClient:
         repository: Repository | None,
     ) -> Any:
         """One call on behalf of the installation of `repository`, or of the App itself (None)."""
-        return (await self._send(method, path, body, repository)).content
+        return (await self._send(Call.of(method, path, body), repository)).content
 
     async def pages(
         self, path: str, *, repository: Repository | None, items: str | None = None
@@ -111,7 +105,7 @@ class GitHubClient:
         """Each item of a paged listing; `items` names the list where the answer is an object."""
         address = path + ("&" if "?" in path else "?") + "per_page=100"
         for _ in range(_PAGES):
-            page = await self._send("GET", address, None, repository)
+            page = await self._send(Call.of("GET", address), repository)
             for item in _items(page.content, items, path):
                 yield item
             if page.more is None:
@@ -127,80 +121,69 @@ class GitHubClient:
 
     async def close(self) -> None:
         """Let go of questions that are still under way. The session is its owner's."""
-        for part in (self._app_asked, self._installations, self._tokens):
+        for part in (self._app, self._installations, self._tokens):
             await part.close()
 
     # --- one request ------------------------------------------------------------------------
 
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None,
-        repository: Repository | None,
-    ) -> Page:
-        _check_path(path)
-        route = routes.find(path)
-        call = Call(
-            method=method,
-            path=path,
-            route=route.template,
-            cost=routes.cost(route, method, body),
-            body=body,
-        )
+    async def _send(self, call: Call, repository: Repository | None) -> Page:
         if repository is None:
-            return await self._signed(call)
-        return await self._on_behalf(call, route, repository)
-
-    async def _on_behalf(self, call: Call, route: routes.Route, repository: Repository) -> Page:
+            return await self._app.send(call)
         if not self.serves(repository):
             raise Reject(f"{repository.url} is not on {self.host}, the host that this App serves")
         found = await self._installations.of(repository.slug)
         scope = Scope(
             installation=found.id,
             repository=repository.slug.lower(),
-            permissions=route.permissions,
+            permissions=call.route.permissions,
         )
         caller = self._callers.get(found.id)
         if caller is None:
-            caller = self._callers[found.id] = self._caller()
+            caller = self._callers[found.id] = self._caller(str(found.id))
         caller.door.check(call.cost)  # before a token is minted, and before the queue
         try:
             return await self._tokens.with_token(scope, lambda token: caller.send(call, token))
         except Reject as error:
-            stopped = self._suspended(scope, error)
+            stopped = self._stopped(scope, error)
             if stopped is None:
                 raise
             raise stopped from error
 
-    async def _signed(self, call: Call) -> Page:
-        """As the App itself; a 401 may only mean that our clock is wrong."""
+    async def _mint(self, scope: Scope) -> Token:
+        """For one repository, unless GitHub does not know it here under the name that we have."""
         try:
-            return await self._with_jwt(call)
-        except Unauthorized as error:
-            if not self._key.correct(error.date, self._clock()):
-                raise self._misconfigured(error.reason) from error
+            return await self._mint_for(scope, scope.repository.rpartition("/")[2])
+        except Reject as error:
+            if error.status != 422:
+                raise
+        self._installations.drop(scope.installation)
+        await self._installations.of(scope.repository)  # raises if it is no longer in it
+        return await self._mint_for(scope, "")
+
+    async def _mint_for(self, scope: Scope, name: str) -> Token:
         try:
-            return await self._with_jwt(call)
-        except Unauthorized as error:
-            raise self._misconfigured(error.reason) from error
+            return await self._app.mint(scope, name)
+        except Reject as error:
+            stopped = self._stopped(scope, error)
+            if error.status == 404:  # uninstalled, perhaps installed again under another number
+                self._installations.drop(scope.installation)
+                gone = f"installation {scope.installation} of the App is gone ({error.reason})"
+                stopped = Retry(f"{gone}; asking which it is now", after=1.0, status=404)
+            if stopped is None:
+                raise
+            raise stopped from error
 
-    async def _with_jwt(self, call: Call) -> Page:
-        return await self._as_app.send(call, self._key.token(self._clock()))
+    def _stopped(self, scope: Scope, error: Reject) -> Retry | None:
+        """Where the refusal says that the whole installation is suspended."""
+        if error.status != 403 or "has been suspended" not in error.reason:
+            return None
+        self._installations.suspend(scope.installation)
+        return suspended(scope.repository)
 
-    def _misconfigured(self, reason: str) -> Retry:
-        """Not a Reject: what waits shall go out once the setting is mended."""
-        return Retry(
-            f"{reason}; GitHub does not accept App {self._key.app}: check CHECKRAIL_GITHUB_APP_ID"
-            " and the private key",
-            after=_MISCONFIGURED,
-            status=401,
-        )
-
-    def _caller(self) -> Caller:
+    def _caller(self, name: str) -> Caller:
         published = keeps_published_limits(self._base)
         door = Door(published=published, clock=self._clock, jitter=self._jitter)
-        return Caller(self._rim, door)
+        return Caller(self._rim, door, name=name)
 
     def _relative(self, url: str) -> str:
         """The next page's path; GitHub gives whole URLs, and our token stays at home."""
@@ -208,115 +191,9 @@ class GitHubClient:
             raise Reject("GitHub's next page is at another address: not followed")
         return url.removeprefix(self._base)
 
-    # --- questions asked as the App -----------------------------------------------------------
-
-    async def _about_app(self) -> Mapping[str, Any]:
-        if self._app is None:
-            self._app = await self._app_asked.ask("app", lambda: self._ask("GET", "/app"))
-        return self._app
-
-    async def _ask(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None
-    ) -> Mapping[str, Any]:
-        content = (await self._send(method, path, body, None)).content
-        if not isinstance(content, dict):
-            raise Retry(f"GitHub answered {path} with something else than an object")
-        return content
-
-    async def _ask_installation(self, slug: str) -> Installation:
-        try:
-            found = await self._ask("GET", f"/repos/{quote(slug)}/installation")
-        except Reject as error:
-            if error.status != 404:
-                raise
-            raise await self._not_installed(slug, error) from error
-        return Installation(id=int(found["id"]), suspended=bool(found.get("suspended_at")))
-
-    async def _not_installed(self, slug: str, error: Reject) -> Retry | Reject:
-        if "Integration not found" in error.reason:
-            return self._misconfigured(error.reason)
-        app = await self._about_app()
-        return Reject(
-            f"the App {app.get('slug')} is not installed on {slug} (or there is no such"
-            f" repository); install it at {app.get('html_url')}/installations/new",
-            status=404,
-        )
-
-    async def _mint(self, scope: Scope) -> Token:
-        try:
-            found = await self._mint_narrow(scope)
-        except Reject as error:
-            better = self._not_minted(scope, error)
-            if better is None:
-                raise
-            raise better from error
-        return Token(
-            secret=Secret(str(found["token"])),
-            minted=self._clock(),
-            expires=_moment(str(found["expires_at"]), self._clock()),
-        )
-
-    async def _mint_narrow(self, scope: Scope) -> Mapping[str, Any]:
-        """For one repository, unless GitHub does not know it here under the name that we have."""
-        try:
-            return await self._mint_for(scope, narrow=True)
-        except Reject as error:
-            if error.status != 422 or not scope.repository:
-                raise
-        self._installations.drop(scope.installation)
-        await self._installations.of(scope.repository)  # raises if it is no longer in it
-        return await self._mint_for(scope, narrow=False)
-
-    async def _mint_for(self, scope: Scope, *, narrow: bool) -> Mapping[str, Any]:
-        body: dict[str, Any] = {}
-        if narrow and scope.repository:
-            body["repositories"] = [scope.repository.rpartition("/")[2]]
-        if scope.permissions is not None:
-            body["permissions"] = dict(scope.permissions)
-        return await self._ask(
-            "POST", f"/app/installations/{scope.installation}/access_tokens", body
-        )
-
-    def _not_minted(self, scope: Scope, error: Reject) -> Retry | Reject | None:
-        """Why there is no token, and what mends it."""
-        if error.status == 404:  # uninstalled, perhaps installed again under another number
-            self._installations.drop(scope.installation)
-            reason = f"installation {scope.installation} of the App is gone; asking which it is now"
-            return Retry(reason, after=1.0, status=404)
-        if error.status == 422:
-            wanted = " and ".join(f"{name}:{level}" for name, level in scope.permissions or ())
-            return Reject(
-                f"{error.reason}; the App lacks {wanted or 'access'} for {scope.repository}: grant"
-                " it in the App's settings, then let the owner of the installation accept it",
-                status=422,
-            )
-        return self._suspended(scope, error)
-
-    def _suspended(self, scope: Scope, error: Reject) -> Retry | None:
-        if error.status != 403 or "has been suspended" not in error.reason:
-            return None
-        self._installations.suspend(scope.installation)
-        return suspended(scope.repository)
-
-
-def _check_path(path: str) -> None:
-    """A path comes from names that others chose: it must stay the path it looks like."""
-    bare = path.partition("?")[0]
-    if not bare.startswith("/") or not {"", ".", ".."}.isdisjoint(bare[1:].split("/")):
-        raise Reject(f"{path!r} is not a path of GitHub's API")
-
 
 def _items(content: Any, items: str | None, path: str) -> list[Any]:
     found = content.get(items) if items and isinstance(content, dict) else content
     if not isinstance(found, list):
         raise Retry(f"GitHub answered {path} with something else than a list")
     return found
-
-
-def _moment(text: str, now: datetime) -> datetime:
-    """``expires_at``; where it cannot be read, an hour, as documented."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return now + timedelta(hours=1)
-    return moment if moment.tzinfo else moment.replace(tzinfo=now.tzinfo)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from cachetools import TTLCache
+from cachetools import TLRUCache, TTLCache
 
 from ghapp.errors import Reject, Retry
 from ghapp.github.flight import SingleFlight
@@ -51,7 +51,7 @@ class Installations:
         self._ask = ask
         self._flights: SingleFlight[Installation] = SingleFlight()
         now = lambda: clock().timestamp()  # noqa: E731 - what both caches call a timer
-        self._known: TTLCache[str, Installation] = TTLCache(_REPOSITORIES, _KNOWN, timer=now)
+        self._known: TLRUCache[str, Installation] = TLRUCache(_REPOSITORIES, _until, timer=now)
         self._unknown: TTLCache[str, str] = TTLCache(_REPOSITORIES, _UNKNOWN, timer=now)
 
     async def of(self, slug: str) -> Installation:
@@ -106,6 +106,10 @@ class Installations:
             raise
         self._known[slug.lower()] = found
         return found
+
+
+def _until(_slug: str, found: Installation, now: float) -> float:
+    return now + (SUSPENDED if found.suspended else _KNOWN)
 
 
 _OWNER_FIELDS: Final = (

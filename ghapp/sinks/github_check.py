@@ -6,7 +6,7 @@ the ``external_id`` that names its subject: creating is not idempotent at GitHub
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from msgspec import Struct
@@ -14,10 +14,12 @@ from msgspec import Struct
 from ghapp.core import github_body
 from ghapp.core.effects import Effect, SetCheck
 from ghapp.core.model import Repository
-from ghapp.errors import Reject
+from ghapp.errors import Reject, Retry
 from ghapp.ports import GitHub, Receipt, SinkType, Slot
 
-_NO_COMMIT = "No commit found for SHA"
+LISTED: Final = 5.0
+"""Seconds until a check that was created is in GitHub's lists; sooner it seems to be missing."""
+_NO_COMMIT: Final = "No commit found for SHA"
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -81,6 +83,11 @@ class GithubCheck:
                     status=422,
                 ) from error
             raise
+        except Retry as error:
+            if not error.uncertain:
+                raise
+            after = max(error.after or 0.0, LISTED)
+            raise Retry(error.reason, after=after, uncertain=True, status=error.status) from error
         return str(run["id"])
 
     async def _ask(self, method: str, path: str, body: dict[str, Any], effect: SetCheck) -> Any:

@@ -20,7 +20,7 @@ from urllib.parse import quote, urlencode
 from cachetools import LRUCache
 from msgspec import Struct
 
-from ghapp.core import marker
+from ghapp.core import marker, pull_request
 from ghapp.core.effects import Effect, Promote
 from ghapp.errors import Reject, Retry
 from ghapp.ports import GitHub, Receipt, SinkType, Slot
@@ -85,10 +85,10 @@ class Promotion:
         base = await step.base()
         changes = await step.changes(base)
         if not changes:
-            return Receipt(notice=f"{_what(effect)} is already at {effect.version}")
+            return Receipt(notice=f"{pull_request.what(effect)} is already at {effect.version}")
         branch = await step.branch()
         await step.move_branch(branch, await step.commit(base, changes, branch))
-        return await step.pull_request()
+        return await step.propose()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +124,7 @@ class _Step:
 
     async def branch(self) -> Commit | None:
         """The tip of our branch, if an earlier promotion left one; raises if it is not ours."""
-        tip = await self._tip(branch_name(self.effect))
+        tip = await self._tip(pull_request.branch(self.effect))
         if tip is not None:
             self._check_owner(tip)
         return tip
@@ -138,14 +138,18 @@ class _Step:
         tree = await self._ask("POST", "/git/trees", {"base_tree": base.tree, "tree": entries})
         if branch and (branch.tree, branch.parents) == (tree["sha"], (base.sha,)):
             return branch
-        body = {"message": title(self.effect), "tree": tree["sha"], "parents": [base.sha]}
+        body = {
+            "message": pull_request.title(self.effect),
+            "tree": tree["sha"],
+            "parents": [base.sha],
+        }
         return _commit(await self._ask("POST", "/git/commits", body))
 
     async def move_branch(self, branch: Commit | None, commit: Commit) -> None:
         """Our branch has this commit on top of the base branch and nothing else."""
         if branch == commit:
             return
-        name = f"refs/heads/{branch_name(self.effect)}"
+        name = f"refs/heads/{pull_request.branch(self.effect)}"
         try:
             if branch is None:
                 await self._ask("POST", "/git/refs", {"ref": name, "sha": commit.sha})
@@ -157,12 +161,18 @@ class _Step:
                 raise Retry(error.reason, after=1.0, status=422) from error
             raise
 
-    async def pull_request(self) -> Receipt:
+    async def propose(self) -> Receipt:
         """The one pull request of our branch."""
         effect = self.effect
-        wanted = {"title": title(effect), "body": text(effect), "base": effect.base_branch}
+        wanted = {
+            "title": pull_request.title(effect),
+            "body": pull_request.body(effect),
+            "base": effect.base_branch,
+        }
         try:
-            pull = await self._ask("POST", "/pulls", {**wanted, "head": branch_name(effect)})
+            pull = await self._ask(
+                "POST", "/pulls", {**wanted, "head": pull_request.branch(effect)}
+            )
         except Reject as error:
             if error.status != 422 or "already exists" not in error.reason:
                 raise
@@ -171,7 +181,7 @@ class _Step:
 
     async def _update(self, wanted: Mapping[str, str]) -> Receipt:
         owner, base = self.effect.repository.owner, self.effect.base_branch
-        head = f"{owner}:{branch_name(self.effect)}"
+        head = f"{owner}:{pull_request.branch(self.effect)}"
         query = urlencode({"head": head, "base": base, "state": "open"})
         pulls = await self._ask("GET", f"/pulls?{query}")
         if not pulls:  # GitHub's lists lag behind by a moment; or it was closed just now
@@ -185,7 +195,7 @@ class _Step:
     def _receipt(self, done: str, pull: Mapping[str, Any]) -> Receipt:
         url, effect = str(pull["html_url"]), self.effect
         link = f"[#{pull['number']}]({url})"
-        notice = f"{done} {link} to bring {_what(effect)} to {effect.version}"
+        notice = f"{done} {link} to bring {pull_request.what(effect)} to {effect.version}"
         return Receipt(slot=url, notice=f"{notice}, asked by @{effect.login}")
 
     # --- reading ----------------------------------------------------------------------------
@@ -248,10 +258,10 @@ class _Step:
 
     def _check_owner(self, tip: Commit) -> None:
         """``a-b`` + ``c`` and ``a`` + ``b-c`` make one branch name: do not fight over it."""
-        about = title(self.effect).removesuffix(self.effect.version)
+        about = pull_request.title(self.effect).removesuffix(self.effect.version)
         if tip.message.startswith("Promote ") and not tip.message.startswith(about):
             raise Reject(
-                f"branch {branch_name(self.effect)} of {self.effect.repository.slug} holds"
+                f"branch {pull_request.branch(self.effect)} of {self.effect.repository.slug} holds"
                 f" another promotion ({tip.message.splitlines()[0]}); rename one of the pipelines"
             )
 
@@ -260,38 +270,6 @@ class _Step:
         owner, name = quote(repository.owner, safe=""), quote(repository.name, safe="")
         whole = f"/repos/{owner}/{name}{path}"
         return await self.github.request(method, whole, body, repository=repository)
-
-
-# --- names, as pipeline-controller gave them ---------------------------------------------------
-
-
-def branch_name(effect: Promote) -> str:
-    """``promotion-<ns>-<name>-<env>``."""
-    return f"promotion-{effect.pipeline.replace(':', '-', 1)}-{effect.environment}"
-
-
-def title(effect: Promote) -> str:
-    """Of the pull request, and of its commit."""
-    return f"Promote {_slashed(effect)} in {effect.environment} to {effect.version}"
-
-
-def text(effect: Promote) -> str:
-    """Of the pull request: the block that other tools look for, then who asked."""
-    subject = effect.subject
-    return (
-        "<details>\n<summary>metadata</summary>\n!!! DO NOT EDIT !!!\n\n"
-        f"{_slashed(effect)}/{effect.environment}\n</details>\n\n"
-        f"Asked by @{effect.login} with the button on the check of {subject.kind}"
-        f" `{subject.namespace}/{subject.name}` in cluster `{subject.cluster}`.\n"
-    )
-
-
-def _slashed(effect: Promote) -> str:
-    return effect.pipeline.replace(":", "/", 1)
-
-
-def _what(effect: Promote) -> str:
-    return f"{_slashed(effect)} in {effect.environment}"
 
 
 # --- small things --------------------------------------------------------------------------------

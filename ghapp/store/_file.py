@@ -61,8 +61,8 @@ def path_of(url: str) -> Path:
 
 def open_file(path: Path) -> tuple[sqlite3.Connection, sqlite3.Connection]:
     """Two connections, one to write and one to read, on a file with the present schema."""
-    _look(path)
     with config_errors(path):
+        _look(path)
         writer = connect(path)
         try:
             _claim(writer, path)
@@ -168,11 +168,13 @@ def _statements(script: str) -> Iterator[str]:
 
 @contextmanager
 def config_errors(path: Path) -> Iterator[None]:
-    """SQLite's errors as ours."""
+    """SQLite's errors, and the system's, as ours."""
     try:
         yield
     except sqlite3.Error as error:
         raise ConfigError(f"CHECKRAIL_STORE: {path} {advice(error)}") from error
+    except OSError as error:
+        raise ConfigError(f"CHECKRAIL_STORE: {path} cannot be reached: {error.strerror}") from error
 
 
 def advice(error: sqlite3.Error) -> str:

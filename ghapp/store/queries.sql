@@ -160,7 +160,8 @@ LIMIT 1;
 
 -- name: dead
 -- Parked effects, oldest first.
-SELECT row, sink, key, value, reason, tries, created, settled FROM effects
+SELECT row, sink, key, value, reason, tries, created, settled
+FROM effects INDEXED BY effects_parked
 WHERE state = 'parked' AND row = coalesce(:row, row)
 ORDER BY row;
 

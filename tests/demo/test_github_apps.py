@@ -153,6 +153,22 @@ async def test_a_token_reaches_only_the_repositories_it_names(github: GitHub, ap
     assert unknown.status == 422
 
 
+async def test_the_number_of_a_repository_opens_no_more_than_its_name(
+    github: GitHub, api: Api
+) -> None:
+    other = github.create_repository("acme/public")
+    token = await api.mint(repositories=["shop"])
+    numbered = f"/repositories/{other.id}"
+    assert (await api.get(numbered, token=token)).status == 200
+    assert (await api.post(f"{numbered}/check-runs", RUN, token=token)).status == 403
+    other.private = True
+    assert (await api.get(numbered, token=token)).status == 404
+
+
+async def test_a_jwt_opens_nothing_but_the_apps_own_routes(api: Api) -> None:
+    assert (await api.get("/repos/acme/shop", token=api.jwt())).status == 403
+
+
 async def test_an_installation_on_chosen_repositories_sees_no_others(
     github: GitHub, api: Api, github_private_key: str
 ) -> None:

@@ -174,7 +174,8 @@ async def test_every_kind_of_webhook_is_as_github_describes_it(
     pull = github.open_pull("acme/shop", head="feature", title="a", login="dev")
     github.push("acme/shop", "feature", {"b": "b"}, "b", "dev")
     github.comment("acme/shop", pull.number, "/rerun", "dev")
-    github.merge_group("acme/shop", pull.number, "dev")
+    group = github.merge_group("acme/shop", pull.number, "dev")
+    github.end_merge_group("acme/shop", group, "dev")
     github.close_pull("acme/shop", pull.number, "dev")
     await api.patch("/repos/acme/shop/pulls/1", {"state": "open"})
     await api.post("/repos/acme/shop/issues/1/labels", {"labels": ["bug"]})
@@ -196,6 +197,7 @@ async def test_every_kind_of_webhook_is_as_github_describes_it(
         "webhook installation.created",
         "webhook issue_comment.created",
         "webhook merge_group.checks_requested",
+        "webhook merge_group.destroyed",
         "webhook pull_request.closed",
         "webhook pull_request.labeled",
         "webhook pull_request.opened",

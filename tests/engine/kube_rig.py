@@ -14,8 +14,8 @@ from aiohttp.test_utils import TestServer
 from ghapp.core.source import Resource
 from ghapp.demo.kube import KubeApi
 from ghapp.engine.kube import KubeClient, Times, open_session
-from ghapp.engine.kube_config import Connection, Credentials, Fixed, Identity
 from ghapp.engine.kube_follow import Changed, Event, Gone, Listed, Pace
+from ghapp.engine.kube_identity import Connection, Credentials, Fixed, Identity
 
 RUNS = Resource("tekton.dev", "v1", "pipelineruns", "PipelineRun")
 PROTOCOL = Path(__file__).parent / "protocol"

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from ghapp import __version__
 from ghapp.engine import kube
-from ghapp.engine.kube import Lines
-from ghapp.engine.kube_config import Identity
+from ghapp.engine.kube_identity import Identity
+from ghapp.engine.kube_wire import Lines, message
 from ghapp.errors import ConfigError, DeliveryError, Reject, Retry
 from tests.engine.kube_rig import RUNS, client, kube_api, recorded, run, served
 
@@ -341,4 +341,4 @@ def test_what_is_kept_of_a_line_above_the_limit_does_not_grow() -> None:
     ],
 )
 def test_a_refusal_in_any_shape_has_a_message(body: bytes, said: str) -> None:
-    assert kube.message(body) == said
+    assert message(body) == said

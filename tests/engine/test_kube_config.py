@@ -23,13 +23,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from ghapp.engine.kube import KubeClient, Times, open_session
-from ghapp.engine.kube_config import (
-    Connection,
-    KubeconfigLogin,
-    ServiceAccount,
-    in_cluster,
-    load,
-)
+from ghapp.engine.kube_account import ServiceAccount, in_cluster
+from ghapp.engine.kube_config import KubeconfigLogin, load
+from ghapp.engine.kube_identity import Connection
 from ghapp.errors import ConfigError, Retry
 from tests.engine.kube_rig import RUNS
 

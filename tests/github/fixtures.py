@@ -42,12 +42,23 @@ class Seen:
 
 
 @dataclass
+class Left:
+    """What remains of the hour, by caller."""
+
+    requests: dict[str, int] = field(default_factory=dict)
+
+    def __call__(self, installation: str, remaining: int) -> None:
+        self.requests[installation] = remaining
+
+
+@dataclass
 class Opened:
     """A client and what it did."""
 
     client: GitHubClient
     seen: Seen
     clock: Clock
+    left: Left
 
 
 @asynccontextmanager
@@ -55,7 +66,7 @@ async def opened(
     github: GitHub, app: App, clock: Clock, *, timeout: float = 5.0, app_id: str = ""
 ) -> AsyncIterator[Opened]:
     """A client of the App at the stand-in."""
-    seen = Seen()
+    seen, left = Seen(), Left()
     async with aiohttp.ClientSession() as session:
         client = GitHubClient(
             session,
@@ -64,9 +75,10 @@ async def opened(
             key=Secret(app.private_key),
             clock=lambda: datetime.fromtimestamp(clock(), UTC),
             observe=seen,
+            remaining=left,
             sleep=clock.sleep,
             jitter=lambda: 0.0,
             timeout=timeout,
         )
-        yield Opened(client, seen, clock)
+        yield Opened(client, seen, clock, left)
         await client.close()

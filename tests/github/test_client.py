@@ -122,6 +122,17 @@ async def test_a_suspended_installation_is_tried_again_after_ten_minutes(
     await create(world, github)
 
 
+async def test_without_a_webhook_the_end_of_a_suspension_is_seen_after_ten_minutes(
+    github: GitHub, world: Opened, github_installation: Installation
+) -> None:
+    github.suspend(github_installation, "ann")
+    with pytest.raises(Retry) as caught:
+        await create(world, github)
+    github.unsuspend(github_installation, "ann")
+    world.clock.advance(caught.value.after or 0)
+    await create(world, github)
+
+
 async def test_a_suspension_in_the_middle_is_understood(
     github: GitHub, world: Opened, github_installation: Installation
 ) -> None:
@@ -153,7 +164,7 @@ async def test_a_repository_that_was_taken_out_says_that_the_app_is_not_installe
     github.create_repository("acme/other")
     await create(world, github)
     github.change_repositories(github_installation, remove=["acme/shop"])
-    world.client.forget("installation", {"installation": {"id": github_installation.id}})
+    world.clock.advance(3400)  # the token has ended, what we know of the installation has not
     with pytest.raises(Reject, match="not installed on acme/shop"):
         await create(world, github)
 
@@ -193,14 +204,16 @@ async def test_a_permission_that_was_not_granted_is_named(
 
 
 async def test_a_repository_on_another_host_is_refused_before_anything_is_sent(
-    github: GitHub, world: Opened
+    github: GitHub, github_app: App, github_clock: Clock
 ) -> None:
-    world.client.host = "github.com"
+    github.base_url = "https://api.github.com"
     elsewhere = Repository(host="gitlab.com", owner="acme", name="shop")
-    assert not world.client.serves(elsewhere)
-    with pytest.raises(Reject, match=r"gitlab.com/acme/shop is not on github.com"):
-        await world.client.request("GET", "/repos/acme/shop", repository=elsewhere)
-    assert not world.seen.requests
+    async with opened(github, github_app, github_clock) as world:
+        assert world.client.serves(SHOP)
+        assert not world.client.serves(elsewhere)
+        with pytest.raises(Reject, match=r"gitlab.com/acme/shop is not on github.com"):
+            await world.client.request("GET", "/repos/acme/shop", repository=elsewhere)
+        assert not world.seen.requests
 
 
 # --- trouble --------------------------------------------------------------------------------------
@@ -269,6 +282,13 @@ async def test_a_second_limit_in_a_row_waits_twice_as_long(github: GitHub, world
         waits.append(caught.value.after)
         world.clock.advance(caught.value.after or 0)
     assert waits == [60, 120]
+
+
+async def test_what_remains_of_the_hour_is_told(
+    github: GitHub, world: Opened, github_installation: Installation
+) -> None:
+    await create(world, github)
+    assert world.left.requests == {"app": 14_998, str(github_installation.id): 14_999}
 
 
 async def test_one_installation_s_pause_is_not_another_s(

@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from ghapp.core.model import Repository
 from ghapp.errors import DeliveryError, Reject, Retry
 from ghapp.github import GitHubClient
 from ghapp.github.api import BODY_LIMIT
@@ -220,6 +221,20 @@ async def test_garbage_is_a_verdict_and_never_another_error(
     far.says("/api/v3/app", status, text, **headers)
     for method in ("GET", "POST"):
         assert len(await reason_of(client, method)) < 1000
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"id": "x"}', "null", '"x"'])
+async def test_an_answer_of_another_shape_is_a_retry(
+    far: Far, client: GitHubClient, text: str
+) -> None:
+    shop = Repository(host="127.0.0.1", owner="acme", name="shop")
+    far.says("/api/v3/app", 200, text)
+    far.says("/api/v3/repos/acme/shop/installation", 200, '{"id": 7}')
+    far.says("/api/v3/app/installations/7/access_tokens", 201, text)
+    with pytest.raises(Retry, match="unexpected"):
+        await client.identify()
+    with pytest.raises(Retry, match="unexpected"):
+        await client.request("GET", "/repos/acme/shop", repository=shop)
 
 
 async def reason_of(client: GitHubClient, method: str) -> str:

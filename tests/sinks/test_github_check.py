@@ -131,6 +131,18 @@ async def test_a_check_that_was_made_without_our_hearing_is_not_made_twice(
     assert receipt.slot == str(run.id)
 
 
+async def test_a_check_is_not_looked_for_before_it_can_be_in_the_list(
+    github: GitHub, sink: GithubCheck, world: Opened
+) -> None:
+    github.world.read_lag = 4
+    github.faults.add("lose_answer", method="POST", path="/check-runs$")
+    with pytest.raises(Retry) as caught:
+        await told(sink, effect(github))
+    world.clock.advance(caught.value.after or 0)
+    await told(sink, effect(github), Slot(certain=False))
+    assert len(runs(github)) == 1
+
+
 async def test_a_finished_check_that_was_made_unheard_is_not_made_twice(
     github: GitHub, sink: GithubCheck
 ) -> None:

@@ -3,7 +3,9 @@
 What may stand on a marked line is in tests/core/test_marker.py.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -12,7 +14,9 @@ from ghapp.core.model import Repository, Subject
 from ghapp.core.source import Patch
 from ghapp.demo.github import GitHub, Installation, Pull, merging
 from ghapp.errors import DeliveryError, Reject, Retry
+from ghapp.github import GitHubClient
 from ghapp.ports import Receipt, Slot
+from ghapp.sinks.promotion import FILES as MOST_FILES
 from ghapp.sinks.promotion import SINK, Promotion, Settings
 from tests.github.fixtures import Opened, opened
 from tests.github_fixtures import Clock
@@ -47,10 +51,23 @@ def sink(world: Opened) -> Promotion:
     return Promotion(Settings(), world.client)
 
 
-def promote(version: str = "6.3.0", **changes: str) -> Promote:
-    fields = {"environment": "staging", "base_branch": "main", "pipeline": "apps:shop", **changes}
+def promote(
+    version: str = "6.3.0",
+    *,
+    environment: str = "staging",
+    base_branch: str = "main",
+    pipeline: str = "apps:shop",
+    repository: Repository = GITOPS,
+) -> Promote:
     return Promote(
-        subject=SUBJECT, login="dev", token="t", version=version, repository=GITOPS, **fields
+        subject=SUBJECT,
+        login="dev",
+        token="t",
+        pipeline=pipeline,
+        environment=environment,
+        version=version,
+        repository=repository,
+        base_branch=base_branch,
     )
 
 
@@ -210,6 +227,75 @@ async def test_two_pipelines_that_share_a_branch_name_do_not_fight(
     with pytest.raises(Reject, match="holds another promotion"):
         await told(sink, promote(pipeline="apps:shop-x"))
     assert [pull.title for pull in pulls(github)] == ["Promote apps-shop/x in staging to 6.3.0"]
+
+
+async def test_only_text_files_of_a_sane_size_are_read(
+    github: GitHub, sink: Promotion, world: Opened
+) -> None:
+    files: dict[str, str | bytes | None] = {
+        "big.yaml": MARKED + "#" * 2**20,
+        "latin.yaml": MARKED.encode() + b"# \xe9\n",
+        "notes.txt": MARKED,
+    }
+    github.create_repository("acme/odd", files)
+    odd = Repository(host="github.com", owner="acme", name="odd")
+    with pytest.raises(Reject, match="no value is marked"):
+        await told(sink, promote(repository=odd))
+    assert world.seen.count("GET", "/git/blobs/{sha}") == 1
+
+
+async def test_too_many_files_are_refused_before_any_is_read(
+    github: GitHub, sink: Promotion, world: Opened
+) -> None:
+    github.create_repository("acme/odd", {f"{n}.yaml": "a: 1\n" for n in range(MOST_FILES + 1)})
+    odd = Repository(host="github.com", owner="acme", name="odd")
+    with pytest.raises(Reject, match="more than 2000 YAML files"):
+        await told(sink, promote(repository=odd))
+    assert world.seen.count("GET", "/git/blobs/{sha}") == 0
+
+
+@dataclass(frozen=True)
+class Truncating:
+    """GitHub as it is with a repository of 100,000 files: the whole tree is cut off."""
+
+    client: GitHubClient
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        repository: Repository | None,
+    ) -> Any:
+        answer = await self.client.request(method, path, body, repository=repository)
+        cut = {"truncated": True, "tree": answer["tree"][:1]} if "recursive" in path else {}
+        return {**answer, **cut} if cut else answer
+
+    @property
+    def app_id(self) -> int:
+        return self.client.app_id
+
+    async def identify(self) -> int:
+        return await self.client.identify()
+
+    def pages(
+        self, path: str, *, repository: Repository | None, items: str | None = None
+    ) -> AsyncIterator[Any]:
+        return self.client.pages(path, repository=repository, items=items)
+
+    def forget(self, event: str, payload: Mapping[str, Any]) -> None:
+        self.client.forget(event, payload)
+
+
+async def test_a_tree_that_is_cut_off_is_walked_folder_by_folder(
+    github: GitHub, world: Opened
+) -> None:
+    deep = "clusters/eu/apps/shop.yaml"
+    github.push("acme/gitops", "main", {deep: MARKED}, "Deeper", "ann")
+    await told(Promotion(Settings(), Truncating(world.client)), promote())
+    assert text_of(github, BRANCH, deep) == MARKED.replace("6.2.0", "6.3.0")
+    assert "6.3.0" in text_of(github, BRANCH, "apps/shop.yaml")
 
 
 STEPS = (

@@ -1,4 +1,4 @@
-"""The rules of lanes once more, as naively as they can be written: what a store is compared with."""
+"""The rules of lanes once more, written naively: what a store is compared with."""
 
 from dataclasses import dataclass, field
 

@@ -20,8 +20,14 @@ WHOLE: Final = {
 
 
 def test_a_statement_is_found_by_its_name() -> None:
-    text = "-- about\n-- name: one\n-- First.\nSELECT 1;\n\n-- name: two\n-- Second,\n-- at length.\nSELECT\n 2;"
-    assert dict(sql.parse(text)) == {"one": "SELECT 1;", "two": "SELECT\n 2;"}
+    one, two = (
+        "-- name: one\n-- First.\nSELECT 1;",
+        "-- name: two\n-- Second,\n-- long.\nSELECT\n 2;",
+    )
+    assert dict(sql.parse(f"-- about\n{one}\n\n{two}\n")) == {
+        "one": "SELECT 1;",
+        "two": "SELECT\n 2;",
+    }
 
 
 def test_a_statement_without_a_sentence_is_refused() -> None:

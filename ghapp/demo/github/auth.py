@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import apps
+from . import tokens
 from .call import Call, Proof, Route
 from .errors import ApiError
 from .model import App, Token
@@ -20,13 +20,13 @@ def identify(
     """The App of a JWT, or the token; whichever the route asks for."""
     bearer = _bearer(headers)
     if proof is Proof.JWT:
-        return apps.app_of_jwt(world, _required(bearer)), None
+        return tokens.app_of_jwt(world, _required(bearer)), None
     if bearer is None:
         if proof is Proof.NONE:
             return None, None
         raise ApiError(401, "Requires authentication")
     if bearer.count(".") == 2 and not bearer.startswith("gh"):
-        return apps.app_of_jwt(world, bearer), None
+        return tokens.app_of_jwt(world, bearer), None
     return None, _token(world, bearer, proof)
 
 
@@ -62,20 +62,15 @@ def permit(call: Call, route: Route) -> None:
     if not route.needs:
         return
     if call.token is None:
-        _permit_app(route)
-    elif call.token.person is not None:
+        raise _refusal(route)  # an App's JWT opens nothing but the App's own routes
+    if call.token.person is not None:
         _permit_person(call, route)
     else:
         _permit_installation(call, route, call.token)
 
 
-def _permit_app(route: Route) -> None:
-    if route.needs != "metadata=read":
-        raise _refusal(route)
-
-
 def _permit_person(call: Call, route: Route) -> None:
-    if "owner" not in call.path or call.token is None or call.token.person is None:
+    if not call.names_repository or call.token is None or call.token.person is None:
         return
     first = route.needs.split(";")[0].split(",")[0]
     name, _, level = first.partition("=")
@@ -86,7 +81,7 @@ def _permit_person(call: Call, route: Route) -> None:
 
 def _permit_installation(call: Call, route: Route, token: Token) -> None:
     """Public repositories outside the token's reach may be read, as on github.com."""
-    foreign = "repo" in call.path and not call.in_scope(call.repo)
+    foreign = call.names_repository and not call.in_scope(call.repo)
     if foreign and route.method == "GET":
         return
     if foreign or not any(_has_all(token, option) for option in route.needs.split(";")):
@@ -96,7 +91,7 @@ def _permit_installation(call: Call, route: Route, token: Token) -> None:
 def _has_all(token: Token, option: str) -> bool:
     for need in option.split(","):
         name, _, level = need.strip().partition("=")
-        if apps.LEVELS.get(token.permissions.get(name, ""), 0) < apps.LEVELS[level]:
+        if tokens.LEVELS.get(token.permissions.get(name, ""), 0) < tokens.LEVELS[level]:
             return False
     return True
 

@@ -52,6 +52,11 @@ class Call:
     caller: str
 
     @property
+    def names_repository(self) -> bool:
+        """By name, or by number."""
+        return "repo" in self.path or "repository_id" in self.path
+
+    @property
     def repo(self) -> Repository:
         """The repository in the path, if the caller may know of it."""
         if "repository_id" in self.path:

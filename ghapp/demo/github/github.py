@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -32,7 +32,7 @@ from .model import (
     Repository,
     Team,
 )
-from .notices import Notice
+from .notices import Listener
 from .webhooks import Hooks
 from .world import World
 
@@ -81,7 +81,7 @@ class GitHub:
     def hooks(self) -> Hooks:
         return self.world.hooks
 
-    def subscribe(self) -> AsyncIterator[Notice]:
+    def subscribe(self) -> Listener:
         """Small notices of every change, from now on."""
         return self.world.notices.subscribe()
 
@@ -275,3 +275,8 @@ class GitHub:
 
     def merge_group(self, repository: str, number: int, login: str) -> str:
         return people.merge_group(self.world, repository, number, login)
+
+    def end_merge_group(
+        self, repository: str, sha: str, login: str, *, reason: str = "invalidated"
+    ) -> None:
+        people.end_merge_group(self.world, repository, sha, login, reason=reason)

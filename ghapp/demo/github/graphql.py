@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from . import auth, graphql_objects, server
+from . import auth, graphql_checks, graphql_objects, pulls, server
 from .call import Call, Proof, Route
 from .errors import ApiError, Json, not_found
 from .faults import Faults, Kind, refusal
@@ -37,7 +37,11 @@ class Graphql:
                 return server.broken(request)
             if no := refusal(fault, self.world.clock() + 3600):
                 return self._reply(no.body, "", no)
-        response = await self._answer(request)
+        self.meter.in_flight += 1
+        try:
+            response = await self._answer(request)
+        finally:
+            self.meter.in_flight -= 1
         lost = fault is not None and fault.kind is Kind.LOSE_ANSWER
         return server.broken(request) if lost else response
 
@@ -104,10 +108,11 @@ class _Question:
         return Object(
             "Query",
             {
-                "viewer": lambda _: graphql_objects.account(self._world, self._call({}).actor),
+                "viewer": lambda _: graphql_checks.account(self._world, self._call({}).actor),
                 "rateLimit": self._rate_limit,
                 "repository": self._repository,
                 "repositoryOwner": self._owner,
+                "node": self._node,
                 "__type": _introspect,
             },
         )
@@ -147,11 +152,17 @@ class _Question:
             raise GraphqlError(message, "NOT_FOUND") from error
         return graphql_objects.repository(self._world, repo, call.actor)
 
+    def _node(self, arguments: Arguments) -> Object:
+        pull = graphql_objects.pull_of_node(self._world, arguments["id"])
+        repo = pull.repository
+        call = self._call({"owner": repo.owner.login, "repo": repo.name})
+        return graphql_objects.pull(self._world, pulls.find(call.repo, pull.number), call.actor)
+
     def _owner(self, arguments: Arguments) -> Object:
         found = self._world.accounts.get(arguments["login"].lower())
         if found is None:
             raise not_found()
-        return graphql_objects.account(self._world, found)
+        return graphql_checks.account(self._world, found)
 
     def _rate_limit(self, _: Arguments) -> Object | None:
         now = self._world.clock()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from . import code, comments, graphql_objects, merging, pulls, render
+from . import code, comments, graphql_checks, graphql_objects, merging, pulls
 from .errors import Json
 from .graphql_run import Arguments, GraphqlError, Object
 from .model import Account, App, Pull, Repository
@@ -56,13 +56,13 @@ class Changes:
         text = "\n\n".join(part for part in (message["headline"], message.get("body")) if part)
         files = _files(wish.get("fileChanges") or {})
         sha = code.commit_files(self.world, repo, branch, files, text, self.actor)
-        made = graphql_objects.commit(self.world, repo, sha)
-        ref = graphql_objects.ref(self.world, repo, branch, sha)
+        made = graphql_checks.commit(self.world, repo, sha)
+        ref = graphql_checks.ref(self.world, repo, branch, sha)
         return _payload("CreateCommitOnBranch", wish, commit=made, ref=ref)
 
     def _branch(self, given: Json) -> tuple[Repository, str]:
         if "id" in given:
-            repository, _, ref = _number(given["id"], "Ref").partition(":")
+            repository, _, ref = graphql_objects.number_of_node(given["id"], "Ref").partition(":")
             repo = self.world.repositories.get(int(repository or 0))
             branch = ref
         else:
@@ -75,12 +75,7 @@ class Changes:
     # -- pull requests -----------------------------------------------------------------------
 
     def _pull(self, wish: Json, key: str = "pullRequestId") -> Pull:
-        number = _number(wish[key], "PullRequest")
-        for repo in self.world.repositories.values():
-            for each in repo.pulls.values():
-                if str(each.id) == number:
-                    return each
-        raise GraphqlError(f"Could not resolve to a node with the id of '{wish[key]}'", "NOT_FOUND")
+        return graphql_objects.pull_of_node(self.world, wish[key])
 
     def _shown(self, pull: Pull) -> Object:
         return graphql_objects.pull(self.world, pull, self.actor)
@@ -141,14 +136,3 @@ def _files(changes: Json) -> dict[str, bytes | None]:
         except binascii.Error as error:
             raise GraphqlError(f"{each['path']}: contents are not Base64") from error
     return files
-
-
-def _number(node: str, kind: str) -> str:
-    """What `render.node_id` put into a node id."""
-    try:
-        found, _, number = base64.b64decode(node).decode().partition(":")
-    except ValueError:
-        found, number = "", ""
-    if found != kind or render.node_id(kind, number) != node:
-        raise GraphqlError(f"Could not resolve to a node with the id of '{node}'", "NOT_FOUND")
-    return number

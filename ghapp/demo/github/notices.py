@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import weakref
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 BACKLOG = 1000
@@ -18,27 +19,36 @@ class Notice:
     facts: Mapping[str, object] = field(default_factory=dict)
 
 
-class Notices:
-    """Hands each notice to all who listen; a listener that sleeps loses the oldest."""
+class Listener:
+    """An endless `async for` over notices; one who sleeps loses the oldest."""
 
     def __init__(self) -> None:
-        self._listeners: set[asyncio.Queue[Notice]] = set()
+        self._queue: asyncio.Queue[Notice] = asyncio.Queue(BACKLOG)
+
+    def __aiter__(self) -> Listener:
+        return self
+
+    async def __anext__(self) -> Notice:
+        return await self._queue.get()
+
+    def hear(self, notice: Notice) -> None:
+        if self._queue.full():
+            self._queue.get_nowait()
+        self._queue.put_nowait(notice)
+
+
+class Notices:
+    """Hands each notice to all who listen; a listener that is let go of is forgotten."""
+
+    def __init__(self) -> None:
+        self._listeners: weakref.WeakSet[Listener] = weakref.WeakSet()
 
     def publish(self, notice: Notice) -> None:
-        for queue in self._listeners:
-            if queue.full():
-                queue.get_nowait()
-            queue.put_nowait(notice)
+        for listener in list(self._listeners):
+            listener.hear(notice)
 
-    def subscribe(self) -> AsyncIterator[Notice]:
+    def subscribe(self) -> Listener:
         """Listens from this call on, not from the first `async for`."""
-        queue: asyncio.Queue[Notice] = asyncio.Queue(BACKLOG)
-        self._listeners.add(queue)
-        return self._follow(queue)
-
-    async def _follow(self, queue: asyncio.Queue[Notice]) -> AsyncIterator[Notice]:
-        try:
-            while True:
-                yield await queue.get()
-        finally:
-            self._listeners.discard(queue)
+        listener = Listener()
+        self._listeners.add(listener)
+        return listener

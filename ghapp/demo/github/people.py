@@ -150,9 +150,7 @@ def delete_repository(world: World, repository: str, login: str) -> None:
     del world.repositories[repo.id]
 
 
-def merge_group(
-    world: World, repository: str, number: int, login: str, *, action: str = "checks_requested"
-) -> str:
+def merge_group(world: World, repository: str, number: int, login: str) -> str:
     """What a merge queue does: a commit of its own to check; its id is returned."""
     repo = world.repository(repository)
     pull, git = pulls.find(repo, number), repo.git
@@ -161,28 +159,30 @@ def merge_group(
     sha = git.commit(tree, [pull.base_sha], pull.title, author=signature)
     ref = f"refs/heads/gh-readonly-queue/{pull.base}/pr-{number}-{pull.base_sha}"
     git.set_ref(ref, sha, at=world.clock())
-    tell_merge_group(world, repo, action, login, sha=sha, ref=ref, base=pull.base)
+    _tell_merge_group(world, repo, ref, login, action="checks_requested")
     return sha
 
 
-def tell_merge_group(
-    world: World, repo: Repository, action: str, login: str, *, sha: str, ref: str, base: str
+def end_merge_group(
+    world: World, repository: str, sha: str, login: str, *, reason: str = "invalidated"
 ) -> None:
-    commit = repo.git.read_commit(sha)
+    """The queue gives a group up (`invalidated`, `dequeued`) or has merged it (`merged`)."""
+    repo = world.repository(repository)
+    for ref, at in list(repo.git.refs.items()):
+        if at == sha and ref.startswith("refs/heads/gh-readonly-queue/"):
+            _tell_merge_group(world, repo, ref, login, action="destroyed", reason=reason)
+            repo.git.set_ref(ref, None, at=world.clock())
+
+
+def _tell_merge_group(world: World, repo: Repository, ref: str, login: str, **facts: str) -> None:
+    commit = repo.git.read_commit(repo.git.refs[ref])
+    base = ref.removeprefix("refs/heads/gh-readonly-queue/").rpartition("/pr-")[0]
     group = {
-        "head_sha": sha,
+        "head_sha": commit.sha,
         "head_ref": ref,
         "base_sha": commit.parents[0],
         "base_ref": f"refs/heads/{base}",
         "head_commit": render_checks.simple_commit(commit),
     }
-    facts = {"reason": "invalidated"} if action == "destroyed" else {}
-    events.happened(
-        world,
-        repo,
-        "merge_group",
-        world.account(login),
-        action=action,
-        merge_group=group,
-        **facts,
-    )
+    sender = world.account(login)
+    events.happened(world, repo, "merge_group", sender, merge_group=group, **facts)

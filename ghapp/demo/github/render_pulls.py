@@ -13,35 +13,12 @@ REACTIONS = ("+1", "-1", "laugh", "confused", "heart", "hooray", "rocket", "eyes
 
 def pull_simple(world: World, which: Pull) -> Json:
     """As lists show it."""
-    repo, number = which.repository, which.number
-    url = f"{render.repository_url(world, repo)}/pulls/{number}"
-    issue = f"{render.repository_url(world, repo)}/issues/{number}"
-    page = f"{render.web_page(world, repo)}/pull/{number}"
-    statuses = f"{render.repository_url(world, repo)}/statuses/{which.head_sha}"
-    links = {
-        "self": url,
-        "html": page,
-        "issue": issue,
-        "comments": f"{issue}/comments",
-        "review_comments": f"{url}/comments",
-        "review_comment": f"{render.repository_url(world, repo)}/pulls/comments{{/number}}",
-        "commits": f"{url}/commits",
-        "statuses": statuses,
-    }
+    repo = which.repository
     return {
         "id": which.id,
         "node_id": render.node_id("PullRequest", which.id),
-        "number": number,
-        "url": url,
-        "html_url": page,
-        "diff_url": f"{page}.diff",
-        "patch_url": f"{page}.patch",
-        "issue_url": issue,
-        "commits_url": links["commits"],
-        "review_comments_url": links["review_comments"],
-        "review_comment_url": links["review_comment"],
-        "comments_url": links["comments"],
-        "statuses_url": statuses,
+        "number": which.number,
+        **_addresses(world, which),
         "state": which.state,
         "locked": False,
         "active_lock_reason": None,
@@ -62,9 +39,30 @@ def pull_simple(world: World, which: Pull) -> Json:
         "draft": which.draft,
         "head": _side(world, which.head_repository, which.head, which.head_sha),
         "base": _side(world, repo, which.base, which.base_sha),
-        "_links": {key: {"href": href} for key, href in links.items()},
         "author_association": association(world, repo, which.author),
         "auto_merge": _auto_merge(world, which),
+    }
+
+
+def _addresses(world: World, which: Pull) -> Json:
+    repository = render.repository_url(world, which.repository)
+    url, issue = f"{repository}/pulls/{which.number}", f"{repository}/issues/{which.number}"
+    page = f"{render.web_page(world, which.repository)}/pull/{which.number}"
+    links = {
+        "html": page,
+        "issue": issue,
+        "comments": f"{issue}/comments",
+        "review_comments": f"{url}/comments",
+        "review_comment": f"{repository}/pulls/comments{{/number}}",
+        "commits": f"{url}/commits",
+        "statuses": f"{repository}/statuses/{which.head_sha}",
+    }
+    return {
+        "url": url,
+        "diff_url": f"{page}.diff",
+        "patch_url": f"{page}.patch",
+        **{f"{name}_url": href for name, href in links.items()},
+        "_links": {"self": {"href": url}, **{k: {"href": href} for k, href in links.items()}},
     }
 
 

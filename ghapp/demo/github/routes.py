@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import routes_apps, routes_checks, routes_git, routes_pulls, routes_repos
+from . import routes_apps, routes_checks, routes_contents, routes_git, routes_pulls, routes_repos
 from .call import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -10,5 +10,6 @@ ROUTES: tuple[Route, ...] = (
     *routes_checks.ROUTES,
     *routes_pulls.ROUTES,
     *routes_git.ROUTES,
+    *routes_contents.ROUTES,
     *routes_repos.ROUTES,
 )

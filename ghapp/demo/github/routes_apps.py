@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from . import apps, render
+from . import apps, render, tokens
 from .call import Call, Proof, Reply, Route, get, link_header, page_size, paged
 from .errors import ApiError, Json, not_found
 from .model import Installation
 from .webhooks import Delivery
+
+CURSOR = "v1_"  # cursors are opaque; this keeps clients from counting with them
 
 
 def _about(call: Call) -> Reply:
@@ -58,7 +60,7 @@ def _installation_of_org(call: Call) -> Reply:
 
 def _token(call: Call) -> Reply:
     form = call.headers.get("X-GitHub-Stateless-S2S-Token")
-    token = apps.mint(
+    token = tokens.mint(
         call.world,
         call.the_app,
         call.number("installation_id"),
@@ -107,19 +109,20 @@ def _change_hook_config(call: Call) -> Reply:
 
 
 def _deliveries(call: Call) -> Reply:
-    """Newest first; the cursor is the id below which the next page begins."""
+    """Newest first; the cursor names the entry after which the next page begins."""
     found = call.world.hooks.deliveries(call.the_app)
     wanted = call.query.get("status")
     if wanted in ("success", "failure"):
         found = [each for each in found if (each.status == "OK") == (wanted == "success")]
     cursor = call.query.get("cursor")
     if cursor is not None:
-        if not cursor.isdecimal():
+        before = cursor.removeprefix(CURSOR)
+        if not before.isdecimal():
             raise ApiError(422, "Invalid cursor")
-        found = [each for each in found if each.id < int(cursor)]
+        found = [each for each in found if each.id < int(before)]
     page = found[: page_size(call)]
     more = len(found) > len(page)
-    links = {"next": call.url.update_query(cursor=str(page[-1].id))} if more else {}
+    links = {"next": call.url.update_query(cursor=f"{CURSOR}{page[-1].id}")} if more else {}
     return Reply(body=[_item(call, each) for each in page], headers=link_header(links))
 
 

@@ -217,10 +217,10 @@ class Store:
 
     def put(self, key: Key, obj: Object) -> Entry:
         """Store a new state of an object, at the next version."""
+        collection = self.collection(key)
         self.version += 1
         metadata = {**obj["metadata"], "resourceVersion": str(self.version)}
         entry = Entry({**obj, "metadata": metadata}, self.version)
-        collection = self.collection(key)
         before = collection.items.get(entry.place)
         collection.items[entry.place] = entry
         self._index(key, entry, before)
@@ -229,9 +229,9 @@ class Store:
 
     def remove(self, key: Key, place: Place) -> Entry:
         """Take an object out; answers its last state."""
-        self.version += 1
         collection = self.collection(key)
         before = collection.items.pop(place)
+        self.version += 1
         self._unindex(key, before)
         event = Event(self.version, before, None)
         collection.log.append(event)
