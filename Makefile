@@ -59,9 +59,10 @@ clean:
 
 # --- what is installed --------------------------------------------------------------------------
 
-# uv where there is one and it can reach the packages, else pip.
+# By what made the environment: uv leaves no pip in it.
 define install
-	if [ -x $(BIN)/pip ]; then $(BIN)/pip install --quiet -c constraints.txt -e $(1); \
+	if [ -x $(BIN)/pip ]; then \
+	  $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e $(1); \
 	else uv pip install --quiet --python $(BIN)/python -c constraints.txt -e $(1); fi
 endef
 

@@ -189,6 +189,7 @@ class _Builder:
             app=settings.app_id,
             key=settings.private_key,
             clock=self.clock,
+            remaining=metrics.rate_remaining,
             observe=lambda method, route, status, _: metrics.github_request(method, route, status),
         )
         self.stack.push_async_callback(github.close)

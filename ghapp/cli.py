@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +20,7 @@ from rich.table import Table
 
 from ghapp import __version__, config, crds, discovery, explain, log, rbac, settings
 from ghapp.errors import CheckrailError, ConfigError
-from ghapp.ports import Dead
+from ghapp.ports import Dead, Store
 from ghapp.store import open_store
 
 WRONG: Final = 2
@@ -251,22 +251,27 @@ def _leaves(group: BaseExceptionGroup[Any]) -> list[BaseException]:
 
 
 async def _dead(row: int | None = None) -> list[Dead]:
-    async with contextlib.aclosing(await _store()) as store:
+    async with _store() as store:
         return list(await store.dead(row))
 
 
 async def _revive(row: int) -> bool:
-    async with contextlib.aclosing(await _store()) as store:
+    async with _store() as store:
         return await store.revive(row, datetime.now(UTC))
 
 
 async def _drop(row: int) -> bool:
-    async with contextlib.aclosing(await _store()) as store:
+    async with _store() as store:
         return await store.drop(row)
 
 
-async def _store() -> Any:
-    return await open_store(settings.read(os.environ).store, now=datetime.now(UTC))
+@contextlib.asynccontextmanager
+async def _store() -> AsyncIterator[Store]:
+    store = await open_store(settings.read(os.environ).store, now=datetime.now(UTC))
+    try:
+        yield store
+    finally:
+        await store.close()
 
 
 def _summary(row: Dead) -> dict[str, Any]:

@@ -11,7 +11,9 @@ from typing import Any, Final
 import msgspec
 
 from ghapp.core.pipeline import PipelineSpec
-from ghapp.rbac import Json
+from ghapp.rbac import Json, as_yaml
+
+__all__ = ["as_yaml", "manifests", "structural"]
 
 GROUP: Final = "checkrail.dev"
 VERSION: Final = "v1alpha1"

@@ -231,6 +231,9 @@ class GitHub(Protocol):
     async def identify(self) -> int:
         """Asks GitHub once which App this is, and returns its numeric id."""
 
+    def serves(self, repository: Repository) -> bool:
+        """Whether the repository is on this host."""
+
     async def request(
         self,
         method: str,

@@ -112,7 +112,7 @@ def _one(
         _authorize(command, facts)
         effect = _effect(verb, command.login, target, facts, rules)
     except Refused as refusal:
-        text = f"{_who(command.login)}: cannot {_DOING[verb]}: {markdown.text(refusal.reason)}."
+        text = f"{markdown.who(command.login)}: cannot {_DOING[verb]}: {markdown.text(refusal.reason)}."
         return noticed(target.seen, Notice(at=facts.at, text=text), rules=rules)
     return Decision(effects=(effect,))
 
@@ -122,10 +122,6 @@ def _authorize(command: Press | RerunAll, facts: Facts) -> None:
         raise Refused(
             f"it needs write access to {command.repository}, and you have {facts.permission}"
         )
-
-
-def _who(login: str) -> str:
-    return f"**{markdown.text(login, 100)}**"
 
 
 def _effect(

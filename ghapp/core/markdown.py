@@ -38,6 +38,11 @@ def code(foreign: str, limit: int = 300) -> str:
     return f"{fence}{pad}{line}{pad}{fence}".replace("|", "\\|")
 
 
+def who(login: str) -> str:
+    """A person's name in bold: shown, not pinged; a webhook's sender may be called anything."""
+    return f"**{text(login, 100)}**"
+
+
 def plain(foreign: str) -> str:
     """Without control characters and without characters that turn the direction of reading."""
     return _HOSTILE.sub("\ufffd", foreign)

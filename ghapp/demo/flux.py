@@ -160,6 +160,8 @@ class Flux:
         self._write(release, model.handled(release, model.deployed(release, self.kube.now())))
 
     def _is_doomed(self, release: Object) -> bool:
+        if len(release["status"]["history"]) < 2:
+            return False  # the first promotion of a visitor succeeds, whichever version it is
         commit = self.charts.commits.get(model.version_of(release), "")
         return self.doomed(commit, release["metadata"]["namespace"])
 

@@ -171,6 +171,6 @@ def _apology(row: Claimed, settled: Settled) -> str:
     effect = row.effect
     if isinstance(settled, Parked) and isinstance(effect, Rerun | Cancel | Reconcile | Promote):
         wish = type(effect).__name__.lower()
-        who, why = markdown.text(effect.login, 100), markdown.text(settled.reason)
-        return f"**{who}**: {wish} failed: {why}. An operator finds it with `checkrail dead list`."
+        who, why = markdown.who(effect.login), markdown.text(settled.reason)
+        return f"{who}: {wish} failed: {why}. An operator finds it with `checkrail dead list`."
     return ""

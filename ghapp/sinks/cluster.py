@@ -51,7 +51,7 @@ class Cluster:
             done = await _create(kube, resource, effect, effect.write)
         else:
             done = await _patch(kube, resource, effect, effect.write)
-        return Receipt(notice=f"{done}, asked by @{effect.login}.")
+        return Receipt(notice=f"{done}, asked by {markdown.who(effect.login)}.")
 
 
 SINK = SinkType("cluster", Settings, Cluster)

@@ -34,8 +34,8 @@ class GithubCheck:
     github: GitHub
 
     def accepts(self, effect: Effect) -> bool:
-        """Checks, and nothing else."""
-        return isinstance(effect, SetCheck)
+        """Checks of repositories on this host."""
+        return isinstance(effect, SetCheck) and self.github.serves(effect.repository)
 
     async def deliver(self, effect: Effect, *, key: str, slot: Slot) -> Receipt:
         """Update the check, or create it where there is none."""

@@ -20,7 +20,7 @@ from urllib.parse import quote, urlencode
 from cachetools import LRUCache
 from msgspec import Struct
 
-from ghapp.core import marker, pull_request
+from ghapp.core import markdown, marker, pull_request
 from ghapp.core.effects import Effect, Promote
 from ghapp.errors import Reject, Retry
 from ghapp.ports import GitHub, Receipt, SinkType, Slot
@@ -73,8 +73,8 @@ class Promotion:
     """Files by the id of their content, which never changes; empty: it has no marker."""
 
     def accepts(self, effect: Effect) -> bool:
-        """Promotions, and nothing else."""
-        return isinstance(effect, Promote)
+        """Promotions in repositories on this host."""
+        return isinstance(effect, Promote) and self.github.serves(effect.repository)
 
     async def deliver(self, effect: Effect, *, key: str, slot: Slot) -> Receipt:
         """Open the pull request, or bring the open one up to date."""
@@ -196,7 +196,7 @@ class _Step:
         url, effect = str(pull["html_url"]), self.effect
         link = f"[#{pull['number']}]({url})"
         notice = f"{done} {link} to bring {pull_request.what(effect)} to {effect.version}"
-        return Receipt(slot=url, notice=f"{notice}, asked by @{effect.login}")
+        return Receipt(slot=url, notice=f"{notice}, asked by {markdown.who(effect.login)}.")
 
     # --- reading ----------------------------------------------------------------------------
 

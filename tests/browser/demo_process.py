@@ -1,4 +1,4 @@
-"""The demo as a process of its own, as a visitor starts it: for browser, kubectl, gh and signals."""
+"""The demo as a process of its own, as a visitor starts it: for browser, kubectl and signals."""
 
 import contextlib
 import json

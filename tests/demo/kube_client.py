@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 from aiohttp import ClientResponse, ClientSession
@@ -94,7 +95,7 @@ class Kube:
         query: dict[str, str],
         headers: dict[str, str] | None = None,
     ) -> Answer:
-        text = None if body is None else json.dumps(body)
+        text = None if body is None else BytesIO(json.dumps(body).encode())
         sent = {"Content-Type": "application/json", **(headers or {})}
         async with (
             asyncio.timeout(LIMIT),

@@ -82,7 +82,7 @@ def test_it_takes_what_changes_a_run_and_nothing_else() -> None:
 
 
 async def test_a_copy_is_made_and_signed_with_its_request(api: KubeApi, sink: Cluster) -> None:
-    assert await deliver(sink, rerun()) == "Re-run as `a-r-1`, asked by @octocat."
+    assert await deliver(sink, rerun()) == "Re-run as `a-r-1`, asked by **octocat**."
     made = api.get("pipelineruns", "ci", "a-r-1")
     assert made["metadata"]["annotations"] == {REQUEST: "t1"}
 
@@ -111,7 +111,7 @@ async def test_an_answer_that_was_lost_does_not_make_a_second_copy(
     error = await refusal(sink, rerun())
     assert isinstance(error, Retry)
     assert error.uncertain
-    assert await deliver(sink, rerun()) == "Re-run as `a-r-1`, asked by @octocat."
+    assert await deliver(sink, rerun()) == "Re-run as `a-r-1`, asked by **octocat**."
     assert names(api) == ["a-r-1"]
 
 
@@ -157,8 +157,8 @@ async def test_want_of_rights_says_how_to_mend_it(api: KubeApi, sink: Cluster, v
 
 async def test_a_cancel_changes_the_run_that_was_meant(api: KubeApi, sink: Cluster) -> None:
     uid = api.create(run("a"))["metadata"]["uid"]
-    assert await deliver(sink, cancel(uid)) == "Cancelled, asked by @octocat."
-    assert await deliver(sink, cancel(uid)) == "Cancelled, asked by @octocat."
+    assert await deliver(sink, cancel(uid)) == "Cancelled, asked by **octocat**."
+    assert await deliver(sink, cancel(uid)) == "Cancelled, asked by **octocat**."
     assert api.get("pipelineruns", "ci", "a")["spec"] == {"status": "Cancelled"}
 
 
@@ -169,7 +169,7 @@ async def test_a_reconcile_keeps_the_annotations_that_the_adapter_asks_for(
     body = {"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": "t1"}}}
     write = Patch(resource=RUNS.id, namespace="ci", name="a", uid=uid, body=body)
     effect = Reconcile(subject=subject(uid), login="octocat", token="t1", write=write)
-    assert await deliver(sink, effect) == "Reconciliation requested, asked by @octocat."
+    assert await deliver(sink, effect) == "Reconciliation requested, asked by **octocat**."
     annotations = api.get("pipelineruns", "ci", "a")["metadata"]["annotations"]
     assert annotations == {"reconcile.fluxcd.io/requestedAt": "t1"}
 
@@ -177,7 +177,7 @@ async def test_a_reconcile_keeps_the_annotations_that_the_adapter_asks_for(
 async def test_a_rerun_may_be_a_patch(api: KubeApi, sink: Cluster) -> None:
     uid = api.create(run("a"))["metadata"]["uid"]
     effect = Rerun(subject=subject(uid), login="octocat", token="t1", write=patch_of(uid))
-    assert await deliver(sink, effect) == "Re-run, asked by @octocat."
+    assert await deliver(sink, effect) == "Re-run, asked by **octocat**."
 
 
 async def test_another_object_of_that_name_is_left_alone(api: KubeApi, sink: Cluster) -> None:
@@ -208,7 +208,7 @@ async def test_a_run_that_had_finished_needs_no_cancelling(
     uid = with_condition(api, "Succeeded", "False")
     api.faults.fail_next(code=code, verb="patch")
     notice = await deliver(sink, cancel(uid))
-    assert notice == "Nothing to cancel: it had finished already, asked by @octocat."
+    assert notice == "Nothing to cancel: it had finished already, asked by **octocat**."
 
 
 async def test_a_run_that_goes_on_and_cannot_be_cancelled_is_the_servers_refusal(

@@ -135,7 +135,7 @@ async def test_the_pull_request_is_found_by_what_knew_the_old_controller(
     )
     assert receipt.notice == (
         f"Opened [#{pull.number}]({receipt.slot}) to bring apps/shop in staging to 6.3.0,"
-        " asked by @dev"
+        " asked by **dev**."
     )
 
 

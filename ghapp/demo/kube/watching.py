@@ -38,7 +38,7 @@ class Subscription:
 
     async def __anext__(self) -> tuple[str, Object]:
         while not self._ready:
-            if self._log.ended:
+            if self._log.ended and self._log.end == self._next:
                 raise StopAsyncIteration
             await self._log.changed(self._next, within=NAP)
             events = self._log.since(self._next)
@@ -103,7 +103,8 @@ class Watch:
 
     @property
     def ended(self) -> bool:
-        return self._log.ended
+        """Nothing is left to tell, and nothing will come."""
+        return self._log.ended and self._log.end == self._next
 
     def first(self) -> bytes:
         """The lines with which it opens. Raises Lagging when history does not reach back so far."""

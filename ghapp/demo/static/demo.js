@@ -18,7 +18,7 @@ const HEALTH = {
 };
 
 const parts = new Map();
-const chosen = {commit: null, check: null, run: null};
+const chosen = {commit: null, check: null, run: null, settled: false};
 let login = "alice";
 let drawn = false;
 
@@ -129,13 +129,14 @@ function runShown() {
 
 /* --- choosing -------------------------------------------------------------------------------- */
 
-/* What one sees first: the newest commit that needs somebody. */
+/* What one sees first: the newest commit that needs somebody; until the visitor chooses another. */
 function chooseFirst() {
   const commits = part("commits") || [];
-  if (chosen.commit && commits.includes(chosen.commit)) return;
+  if (chosen.settled && commits.includes(chosen.commit)) return;
   const sick = commits.find((sha) => commitOf(sha)?.state === "failure");
   const busy = commits.find((sha) => commitOf(sha)?.checks.length);
   choose(sick || busy || commits[0] || null);
+  chosen.settled = Boolean(sick);
 }
 
 function choose(sha, name = null) {
@@ -288,8 +289,7 @@ function drawChecks() {
     const node = option();
     node.append(element("span", "state"), element("span", "name"), element("span", "grow muted title"), element("span", "took"));
     node.addEventListener("click", () => {
-      chosen.check = check.name;
-      chosen.run = null;
+      Object.assign(chosen, {check: check.name, run: null, settled: true});
       draw();
       $("detail-name").focus({preventScroll: true});
     });
@@ -519,6 +519,7 @@ async function ask(button, path, more = {}) {
 
 function goTo(sha, name) {
   choose(sha, name);
+  chosen.settled = true;
   draw();
 }
 

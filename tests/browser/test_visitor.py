@@ -1,0 +1,213 @@
+"""A visitor of the demo in a real browser: sees, clicks, is refused, promotes; by mouse and by key.
+
+The demo is a process of its own, faster than life. What its parts do is tested elsewhere
+(tests/e2e/test_demo.py, tests/browser/test_page.py); here counts what a person sees.
+"""
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.browser.demo_process import Demo, environment
+
+pytestmark = pytest.mark.browser
+
+CONTRAST = """
+() => {
+  const parse = (text) => {
+    const [r, g, b, a = 1] = text.match(/[0-9.]+/g).map(Number);
+    return [r, g, b, a];
+  };
+  const shine = ([r, g, b]) => [r, g, b]
+    .map((c) => c / 255).map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const ground = (node) => {
+    for (let at = node; at; at = at.parentElement) {
+      const style = getComputedStyle(at);
+      const colour = parse(style.backgroundColor);
+      if (style.backgroundImage !== "none") return null;
+      if (colour[3] === 1) return colour;
+    }
+    return [255, 255, 255, 1];
+  };
+  const poor = new Set();
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const node = walker.currentNode.parentElement;
+    if (!walker.currentNode.textContent.trim() || !node.checkVisibility()) continue;
+    if (node.closest(".hidden, :disabled, script, .skip")) continue;
+    const under = ground(node);
+    if (!under) continue;
+    const [one, other] = [shine(parse(getComputedStyle(node).color)), shine(under)];
+    const ratio = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+    const what = `${node.className} ${node.textContent.slice(0, 30)}`;
+    if (ratio < 4.5) poor.add(`${ratio.toFixed(2)} ${what}`);
+  }
+  return [...poor];
+}
+"""
+
+
+def commit(page: Page, title: str) -> Locator:
+    return page.get_by_role("listbox", name="Commits").get_by_role("option").filter(has_text=title)
+
+
+def card(page: Page, name: str) -> Locator:
+    return page.locator(".environment").filter(has=page.get_by_role("heading", name=name))
+
+
+def actions(page: Page) -> Locator:
+    return page.get_by_role("group", name="Actions of checkrail")
+
+
+def test_a_visitor_sees_commits_and_why_a_check_failed(page: Page) -> None:
+    expect(commit(page, "Retry the stock lookup once")).to_have_attribute("aria-selected", "true")
+    expect(page.locator("#detail-name")).to_have_text("tekton / shop-ci")
+    expect(page.locator("#detail-title")).to_contain_text("Failed: test")
+    rows = page.locator("#summary tbody tr")
+    expect(rows).to_have_count(4)
+    expect(rows.first).to_contain_text("exited with code 1")
+    commit(page, "Show delivery times at checkout").click()
+    expect(page.locator("#check-list .name")).to_have_text(
+        ["tekton / shop-ci", "job / e2e", "flux / dev/shop"]
+    )
+    expect(page.get_by_role("img", name="succeeded").first).to_be_visible()
+
+
+def test_re_run_of_a_failed_check_makes_a_new_run_that_passes(page: Page) -> None:
+    page.get_by_role("button", name="Re-run check").click()
+    runs = page.get_by_role("group", name="Runs of this check").get_by_role("button")
+    expect(runs).to_have_count(2)
+    expect(page.locator("#detail-line")).to_contain_text("Succeeded")
+    runs.first.click()
+    expect(page.locator("#detail-line")).to_contain_text("Failed")
+    expect(page.locator("#guide-rerun")).to_have_attribute("data-done", "true")
+
+
+def test_the_buttons_of_a_check_are_those_that_checkrail_gave_it(page: Page) -> None:
+    expect(actions(page).get_by_role("button")).to_have_text(["Re-run"])
+    actions(page).get_by_role("button", name="Re-run").click()
+    runs = page.get_by_role("group", name="Runs of this check").get_by_role("button")
+    expect(runs).to_have_count(2)
+    expect(actions(page).get_by_role("button")).to_have_text(["Cancel"])
+    expect(page.get_by_role("button", name="Re-run check")).to_be_disabled()
+    actions(page).get_by_role("button", name="Cancel").click()
+    expect(page.locator("#detail-line")).to_contain_text("Cancelled")
+
+
+def test_who_may_only_read_is_refused_and_sees_why(page: Page) -> None:
+    page.get_by_label("bob").check()
+    page.get_by_role("button", name="Re-run check").click()
+    said = page.locator("#summary blockquote")
+    expect(said).to_contain_text("bob")
+    expect(said).to_contain_text("write access to acme/shop")
+    expect(page.locator("#attempts")).to_be_hidden()
+
+
+def test_a_promotion_goes_from_a_click_to_staging_and_then_to_prod(page: Page) -> None:
+    page.locator("#guide-promote").click()
+    promoted = page.locator("#detail-name")
+    expect(promoted).to_have_text("flux / dev/shop")
+    actions(page).get_by_role("button", name="Promote to staging").click()
+    expect(page.locator(".pull .added")).to_contain_text("version: 1.4.")
+    version = page.locator(".pull .added").inner_text().split("version: ")[1].split()[0]
+    expect(page.locator(".pull .removed")).to_contain_text("version: 1.4.0")
+    page.get_by_role("button", name="Merge pull request").click()
+    expect(card(page, "staging").locator(".version")).to_have_text(version)
+    expect(card(page, "staging").locator(".word")).to_have_text("healthy")
+    expect(card(page, "prod").locator(".version")).to_have_text("1.4.0")
+    card(page, "staging").locator(".commit").click()
+    page.get_by_role("option").filter(has_text="flux / staging/shop").click()
+    expect(actions(page).get_by_role("button", name="Promote to prod")).to_be_visible()
+
+
+def test_events_are_listed_and_open_as_json(page: Page) -> None:
+    first = page.locator("#events li").filter(has_text="pipelinerun.finished").first
+    first.locator("summary").click()
+    expect(first.locator("pre")).to_contain_text('"specversion": "0.5.1"')
+
+
+def test_a_pushed_commit_is_tested_before_ones_eyes(page: Page) -> None:
+    page.get_by_role("button", name="Push a commit").click()
+    new = commit(page, "Add a gift message to orders")
+    expect(new).to_be_visible()
+    expect(new).to_contain_text("alice")
+    expect(new.locator(".state")).to_contain_text("Succeeded")
+
+
+def test_the_whole_story_works_without_a_mouse(page: Page, demo: Demo) -> None:
+    keys = page.keyboard
+    keys.press("c")
+    expect(commit(page, "Retry the stock lookup once")).to_be_focused()
+    keys.press("j")
+    expect(commit(page, "Show delivery times at checkout")).to_be_focused()
+    keys.press("ArrowUp")
+    keys.press("Enter")
+    expect(page.locator("#check-list .option").first).to_be_focused()
+    keys.press("Enter")
+    expect(page.locator("#detail-name")).to_be_focused()
+    keys.press("a")
+    expect(actions(page).get_by_role("button", name="Re-run")).to_be_focused()
+    keys.press("Enter")
+    expect(page.locator("#attempts button")).to_have_count(2)
+    keys.press("Escape")
+    for _ in range(30):
+        keys.press("Shift+Tab")
+        if page.evaluate("document.activeElement.id") == "guide-promote":
+            break
+    keys.press("Enter")
+    expect(actions(page).get_by_role("button", name="Promote to staging")).to_be_focused()
+    keys.press("Enter")
+    expect(page.get_by_role("button", name="Merge pull request")).to_be_visible()
+    keys.press("p")
+    expect(page.get_by_role("button", name="Merge pull request")).to_be_focused()
+    keys.press("Enter")
+    demo.until(lambda state: environment(state, "staging")["version"] != "1.4.0", "staging follows")
+
+
+def test_keys_are_explained_and_escape_closes_the_explanation(page: Page) -> None:
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
+
+
+def test_tab_enters_each_list_once_and_focus_is_always_visible(page: Page) -> None:
+    seen: list[str] = []
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate("document.activeElement.closest('ul')?.id || ''"))
+        invisible = page.evaluate(
+            "() => { const at = document.activeElement.matches('.people input')"
+            " ? document.activeElement.nextElementSibling : document.activeElement;"
+            " return at !== document.body && getComputedStyle(at).outlineStyle === 'none' }"
+        )
+        assert not invisible
+    assert seen.count("commits") <= 1
+    assert seen.count("check-list") <= 1
+
+
+@pytest.mark.parametrize("width", [400, 760, 1100, 1280])
+def test_nothing_is_wider_than_the_window(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 860})
+    expect(page.get_by_role("button", name="Re-run check")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_can_be_read_on_its_ground(page: Page, scheme: str) -> None:
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    expect(page.locator("#summary table")).to_be_visible()
+    assert page.evaluate(CONTRAST) == []
+
+
+def test_the_page_goes_on_by_polling_when_it_cannot_hold_a_stream(
+    browser: Browser, demo: Demo
+) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.route("**/demo/stream", lambda route: route.abort())
+    page.goto(demo.url)
+    expect(page.locator("#link-text")).to_have_text("polling")
+    expect(commit(page, "Retry the stock lookup once")).to_be_visible()
+    expect(commit(page, "Translate the order mail")).to_be_visible()
+    context.close()
