@@ -5,6 +5,7 @@ setting must not be silently without effect.
 """
 
 import os
+import re
 import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -142,16 +143,14 @@ def read(environ: Mapping[str, str]) -> Settings:
     reader = _Reader(environ)
     _refuse_unknown(reader)
     host, port = _listen(reader)
-    config = reader.text("CONFIG")
-    if config and not Path(config).exists():
-        reader.wrong("CONFIG", f"{config} does not exist")
+    config = reader.checked("CONFIG", "", _existing)
     settings = Settings(
         config=Path(config) if config else None,
         store=reader.checked("STORE", "sqlite:///checkrail.db", _store),
         host=host,
         port=port,
         cluster=reader.checked("CLUSTER", "default", _cluster),
-        namespaces=tuple(n.strip() for n in reader.text("NAMESPACES").split(",") if n.strip()),
+        namespaces=_namespaces(reader),
         github=_github(reader),
         cdevents_sink=reader.checked("CDEVENTS_SINK", "", _url),
         dashboard_url=reader.checked("DASHBOARD_URL", "", _template),
@@ -168,20 +167,33 @@ def read(environ: Mapping[str, str]) -> Settings:
 def _refuse_unknown(reader: _Reader) -> None:
     known = {variable.name for variable in VARIABLES}
     for name in sorted(reader.environ):
-        # The conformance tests of the Kubernetes stand-in have variables of their own.
-        if name.startswith(PREFIX) and name not in known and not name.startswith("CHECKRAIL_TEST_"):
-            near = get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            reader.mistakes.append(f"{name}: unknown setting{hint}")
+        if not name.startswith(PREFIX) or name in known or _NOT_OURS.match(name):
+            continue
+        ours = {known_name.removeprefix(PREFIX): known_name for known_name in known}
+        near = get_close_matches(name.removeprefix(PREFIX), ours, n=1)
+        hint = f"; did you mean {ours[near[0]]}?" if near else ""
+        reader.mistakes.append(f"{name}: unknown setting{hint}")
+
+
+_NOT_OURS: Final = re.compile(r"CHECKRAIL_(TEST_|SERVICE_|PORT$|PORT_\d+_)")
+"""The tests have variables of their own, and Kubernetes injects CHECKRAIL_PORT and the like into
+every pod beside a Service named checkrail."""
 
 
 def _listen(reader: _Reader) -> tuple[str, int]:
     value = reader.text("LISTEN", "0.0.0.0:8080")
     host, _, port = value.rpartition(":")
-    if not port.isdigit() or not 0 <= int(port) <= 65_535:
+    if not _is_port(port) or not _HOST.fullmatch(host):
         reader.wrong("LISTEN", f"{value!r} is not HOST:PORT, such as 0.0.0.0:8080")
         return "", 0
     return host.strip("[]"), int(port)
+
+
+_HOST: Final = re.compile(r"[A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\]")
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 5 and int(text) <= 65_535
 
 
 def _github(reader: _Reader) -> GitHubSettings | None:
@@ -217,16 +229,39 @@ def _seconds(reader: _Reader, name: str, default: float) -> float:
 
 
 def _url(value: str) -> str | None:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:  # a port that is none, or an address with half a bracket
+        return f"{value!r} is not an http or https URL"
+    spaced = any(character.isspace() for character in value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0 or spaced:
         return f"{value!r} is not an http or https URL"
     if parts.username or parts.password:
         return "must not carry credentials in the URL"
     return None
 
 
+def _existing(value: str) -> str | None:
+    try:
+        return None if Path(value).exists() else f"{value} does not exist"
+    except (OSError, ValueError) as error:
+        return f"{value[:100]}: {error}"
+
+
+def _namespaces(reader: _Reader) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in reader.text("NAMESPACES").split(",") if name.strip())
+    for name in names:
+        if not _DNS_LABEL.fullmatch(name):
+            reader.wrong("NAMESPACES", f"{name!r} is not the name of a namespace")
+    return names
+
+
+_DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
 def _store(value: str) -> str | None:
-    if "://" not in value:
+    if not value.partition("://")[2]:
         return f"{value!r} is not a URL, such as sqlite:////var/lib/checkrail/checkrail.db"
     return None
 
@@ -240,10 +275,12 @@ def _cluster(value: str) -> str | None:
 
 def _template(value: str) -> str | None:
     try:
-        fields = {field for _, field, _, _ in string.Formatter().parse(value) if field is not None}
+        parts = [part for part in string.Formatter().parse(value) if part[1] is not None]
     except ValueError as error:
         return f"{value!r} is not a template: {error}"
-    unknown = fields - DASHBOARD_FIELDS
+    if any(spec or conversion for _, _, spec, conversion in parts):
+        return f"{value!r}: a field is a name in braces and nothing else"
+    unknown = {str(field) for _, field, _, _ in parts} - DASHBOARD_FIELDS
     if unknown:
         known = ", ".join(sorted(DASHBOARD_FIELDS))
         return f"{{{min(unknown)}}} is unknown; there are {known}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from ghapp import app_manifest, crds, discovery, rbac
+from tests import reference
 
 ROOT: Final = Path(__file__).parent.parent
 
@@ -36,6 +37,7 @@ FILES: Final[Mapping[str, Callable[[], str]]] = {
     "manifests/rbac.yaml": _rbac,
     "manifests/crds.yaml": _crds,
     "app.yml": _app,
+    "docs/reference.md": reference.render,
 }
 
 

@@ -114,6 +114,11 @@ def test_a_misspelled_setting_is_refused_with_what_was_meant() -> None:
     assert line == "CHECKRAIL_CLUSTR: unknown setting; did you mean CHECKRAIL_CLUSTER?"
 
 
+def test_what_kubernetes_injects_beside_a_service_of_our_name_is_left_alone() -> None:
+    names = ("PORT", "SERVICE_HOST", "SERVICE_PORT_HTTP", "PORT_80_TCP_ADDR")
+    settings.read({f"CHECKRAIL_{name}": "tcp://10.0.0.1:80" for name in names})
+
+
 def test_other_programs_variables_are_left_alone() -> None:
     settings.read({"HOME": "/root", "KUBECONFIG": "/x", "CHECKRAIL_TEST_KUBE_URL": "http://x"})
 
@@ -124,6 +129,18 @@ def test_other_programs_variables_are_left_alone() -> None:
         ("LISTEN", "localhost", "is not HOST:PORT"),
         ("LISTEN", "localhost:99999", "is not HOST:PORT"),
         ("LISTEN", "localhost:http", "is not HOST:PORT"),
+        ("LISTEN", "8080", "is not HOST:PORT"),
+        ("LISTEN", "x:²", "is not HOST:PORT"),
+        ("LISTEN", "a b:80", "is not HOST:PORT"),
+        ("NAMESPACES", "ci,A_b/..", "'A_b/..' is not the name of a namespace"),
+        ("CDEVENTS_SINK", "https://[", "is not an http or https URL"),
+        ("CDEVENTS_SINK", "https://broker:99999999", "is not an http or https URL"),
+        ("CDEVENTS_SINK", "https://bro ker/", "is not an http or https URL"),
+        ("DASHBOARD_URL", "https://[{name}", "is not an http or https URL"),
+        ("DASHBOARD_URL", "https://d/{name!x}", "name in braces and nothing else"),
+        ("DASHBOARD_URL", "https://d/{name:99999999999}", "name in braces and nothing else"),
+        ("CONFIG", "/" + "x" * 5_000, "File name too long"),
+        ("STORE", "foo://", "is not a URL"),
         ("CLUSTER", "x" * 41, "at most 40"),
         ("CDEVENTS_SINK", "broker", "is not an http or https URL"),
         ("CDEVENTS_SINK", "ftp://broker", "is not an http or https URL"),

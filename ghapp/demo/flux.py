@@ -19,9 +19,11 @@ from ghapp.demo.kinds import (
     COMMIT_NOTE,
     ENVIRONMENT_NOTE,
     ENVIRONMENTS,
+    NONSENSE,
     REF_NOTE,
     RELEASE,
     REPOSITORY_NOTE,
+    notes_of,
 )
 from ghapp.demo.kube import KubeApi, StatusError
 from ghapp.demo.tekton import succeeded
@@ -73,8 +75,11 @@ class Flux:
             group.create_task(self._follow_repository())
             group.create_task(self._follow_pipelines())
             async for change, release in self.kube.subscribe("helmreleases"):
-                if change != "DELETED" and _owed(release):
-                    self._attend(release, group)
+                try:
+                    if change != "DELETED" and _owed(release):
+                        self._attend(release, group)
+                except NONSENSE:
+                    log.exception("%s is nothing that can be released", release["metadata"]["name"])
 
     # -- from git to the cluster ---------------------------------------------------------------
 
@@ -103,7 +108,7 @@ class Flux:
         except StatusError:
             self.kube.create(wanted)
             return
-        notes = {**found["metadata"].get("annotations", {}), **meta["annotations"]}
+        notes = {**notes_of(found), **meta["annotations"]}
         metadata = {**found["metadata"], "annotations": notes}
         self.kube.replace({**found, "metadata": metadata, "spec": wanted["spec"]})
 
@@ -111,7 +116,7 @@ class Flux:
 
     async def _follow_pipelines(self) -> None:
         async for change, run in self.kube.subscribe("pipelineruns"):
-            notes = run["metadata"].get("annotations", {})
+            notes = notes_of(run)
             if change != "DELETED" and succeeded(run) and notes.get(REPOSITORY_NOTE) == SHOP:
                 self._release(notes.get(COMMIT_NOTE, ""), notes.get(REF_NOTE, ""))
 
@@ -140,8 +145,7 @@ class Flux:
         try:
             while _owed(release := self.kube.get("helmreleases", namespace, name)):
                 await self._turn(release)
-        except (KeyError, TypeError, AttributeError, ValueError, StatusError):
-            # A visitor may apply anything, and delete it while it is worked on.
+        except NONSENSE:
             log.exception("%s/%s is nothing that can be released", namespace, name)
 
     async def _turn(self, release: Object) -> None:
@@ -184,7 +188,7 @@ class Flux:
 
 def _owed(release: Object) -> bool:
     status = release.get("status") or {}
-    asked = release["metadata"].get("annotations", {}).get(model.REQUESTED)
+    asked = notes_of(release).get(model.REQUESTED)
     unseen = status.get("observedGeneration") != release["metadata"]["generation"]
     return unseen or (asked is not None and asked != status.get("lastHandledReconcileAt"))
 
@@ -192,7 +196,7 @@ def _owed(release: Object) -> bool:
 def _to_upgrade(release: Object) -> bool:
     """Whether another version is asked for, or a person forces this one."""
     status = release.get("status") or {}
-    forced = release["metadata"].get("annotations", {}).get(model.FORCED)
+    forced = notes_of(release).get(model.FORCED)
     if forced is not None and forced != status.get("lastHandledForceAt"):
         return True
     return status.get("lastAttemptedRevision") != model.version_of(release)

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ghapp.demo.kinds import COMMIT_NOTE
-from ghapp.demo.kube import KubeApi, StatusError
+from ghapp.demo.kinds import COMMIT_NOTE, NONSENSE, notes_of
+from ghapp.demo.kube import KubeApi
 from ghapp.demo.tekton_model import stamp
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,10 @@ class Jobs:
         """Plays every Job until cancelled."""
         async with asyncio.TaskGroup() as group:
             async for change, job in self.kube.subscribe("jobs"):
-                self._heed(change, job, group)
+                try:
+                    self._heed(change, job, group)
+                except NONSENSE:
+                    log.exception("%s is nothing that can be played", job["metadata"]["name"])
 
     def _heed(self, change: str, job: Object, group: asyncio.TaskGroup) -> None:
         uid, suspended = job["metadata"]["uid"], job["spec"].get("suspend", False)
@@ -61,12 +64,12 @@ class Jobs:
     async def _play(self, job: Object) -> None:
         try:
             await self._drive(job)
-        except (KeyError, TypeError, AttributeError, ValueError, StatusError):
+        except NONSENSE:
             log.exception("%s is nothing that can be played", job["metadata"]["name"])
 
     async def _drive(self, job: Object) -> None:
         started, failed = stamp(self.kube.now()), 0
-        commit = job["metadata"].get("annotations", {}).get(COMMIT_NOTE, "")
+        commit = notes_of(job).get(COMMIT_NOTE, "")
         bad = bool(commit) and self.fails(commit)
         while True:
             await self._wait(0.4)

@@ -6,7 +6,16 @@ Written for the demo, not copied: no schema, but the columns that make `kubectl 
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ghapp.demo.kube import StatusError
+
 Object = dict[str, Any]
+
+NONSENSE: Final = (KeyError, TypeError, AttributeError, ValueError, StatusError)
+"""What comes of reading an object that makes no sense.
+
+A visitor may apply anything, for there is no admission webhook here that would refuse it, and may
+delete it while it is worked on. A controller says so in the log, and goes on with the others.
+"""
 
 SHOP_CI: Final = "shop-ci"
 """The one Pipeline that the scripted Tekton knows by name."""
@@ -37,6 +46,11 @@ _FLUX_COLUMNS: Final = {
     "Status": f"{_READY}.message",
 }
 _DATES: Final = frozenset({"Age", "StartTime", "CompletionTime"})
+
+
+def notes_of(obj: Object) -> dict[str, str]:
+    """The annotations of an object."""
+    return dict(obj["metadata"].get("annotations") or {})
 
 
 def definitions() -> list[Object]:

@@ -6,6 +6,7 @@ of somebody who may only read is sent on as a forged one, so that one sees check
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from ghapp.demo.board import Board, Full
 from ghapp.demo.events import Events
 from ghapp.demo.flux import GITOPS, SHOP
 from ghapp.demo.github.errors import ApiError
+from ghapp.demo.kinds import NONSENSE
 from ghapp.demo.kube import StatusError
 from ghapp.demo.scene import PEOPLE, Scene
 from ghapp.demo.script import Developers
@@ -43,6 +45,8 @@ HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
+
+log = logging.getLogger(__name__)
 
 Act = Callable[[web.Request, str, dict[str, Any]], str]
 """(request, login, body) -> what to tell the visitor."""
@@ -84,9 +88,15 @@ class Page:
             group.create_task(self._listen(self.scene.kube.subscribe("helmreleases")))
             while True:
                 self.poke.clear()
-                self.board.show(view.parts())
+                self._show(view)
                 await self.poke.wait()
                 await asyncio.sleep(SETTLE)
+
+    def _show(self, view: View) -> None:
+        try:
+            self.board.show(view.parts())
+        except NONSENSE:
+            log.exception("something cannot be shown; the page stays as it is")
 
     async def _listen(self, changes: AsyncIterator[object]) -> None:
         async for _ in changes:
@@ -180,7 +190,7 @@ async def _asked(request: web.Request) -> tuple[str, dict[str, Any]]:
     except ValueError as error:
         raise ApiError(400, "the body is not JSON") from error
     login = body.get("login") if isinstance(body, dict) else None
-    if login not in PEOPLE:
+    if not isinstance(login, str) or login not in PEOPLE:
         raise ApiError(400, f"there is nobody called {login!r} here")
     return login, body
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ghapp.demo import tekton_model as model
-from ghapp.demo.kinds import COMMIT_NOTE, SHOP_CI
+from ghapp.demo.kinds import COMMIT_NOTE, NONSENSE, SHOP_CI, notes_of
 from ghapp.demo.kube import KubeApi, StatusError
 from ghapp.demo.tekton_model import Look, Schedule, Task
 
@@ -45,7 +45,10 @@ class Tekton:
         """Plays every run until cancelled."""
         async with asyncio.TaskGroup() as group:
             async for change, run in self.kube.subscribe("pipelineruns"):
-                self._heed(change, run, group)
+                try:
+                    self._heed(change, run, group)
+                except NONSENSE:
+                    log.exception("%s is nothing that can be played", run["metadata"]["name"])
 
     def _heed(self, change: str, run: Object, group: asyncio.TaskGroup) -> None:
         uid, wish = run["metadata"]["uid"], _spec(run).get("status", "")
@@ -68,8 +71,7 @@ class Tekton:
     async def _play(self, run: Object) -> None:
         try:
             await self._drive(run)
-        except (KeyError, TypeError, AttributeError, ValueError, StatusError):
-            # A visitor may apply anything; there is no admission webhook here to refuse it.
+        except NONSENSE:
             log.exception("%s is nothing that can be played", run["metadata"]["name"])
 
     async def _drive(self, run: Object) -> None:
@@ -88,9 +90,9 @@ class Tekton:
                 return
 
     def _plan(self, run: Object, spec: Object) -> Schedule:
-        commit = run["metadata"].get("annotations", {}).get(COMMIT_NOTE, "")
+        commit = notes_of(run).get(COMMIT_NOTE, "")
         earlier = sum(
-            other["metadata"].get("annotations", {}).get(COMMIT_NOTE) == commit
+            notes_of(other).get(COMMIT_NOTE) == commit
             and other["metadata"]["uid"] != run["metadata"]["uid"]
             for other in self.kube.list("pipelineruns", run["metadata"]["namespace"])
         )
@@ -264,7 +266,7 @@ def task_run(run: Object, task: str) -> Object:
             "name": f"{meta['name']}-{task}",
             "namespace": meta["namespace"],
             "labels": labels,
-            "annotations": dict(meta.get("annotations", {})),
+            "annotations": notes_of(run),
             "ownerReferences": [owner],
         },
         "spec": {"serviceAccountName": "default", "timeout": "1h0m0s", **_ref(task)},

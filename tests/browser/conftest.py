@@ -1,6 +1,7 @@
 """One browser for the session; for each test a demo of its own, and a page without complaints."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -37,9 +38,30 @@ def _is_told(state: dict[str, Any]) -> bool:
     return "promote" in verbs and any(run["conclusion"] == "failure" for run in runs)
 
 
+@pytest.fixture(scope="session")
+def shared_demo() -> Iterator[Demo]:
+    """For tests that only look: starting one for each would be most of their time."""
+    with running(speed=SPEED) as started:
+        yield started
+
+
 @pytest.fixture
 def page(browser: Browser, demo: Demo) -> Iterator[Page]:
-    """The page, shown; afterwards it must have logged no error and broken no policy."""
+    """The page, shown, of a demo of its own."""
+    with _shown(browser, demo) as page:
+        yield page
+
+
+@pytest.fixture
+def shared_page(browser: Browser, shared_demo: Demo) -> Iterator[Page]:
+    """The page, shown, of a demo that nobody changes."""
+    with _shown(browser, shared_demo) as page:
+        yield page
+
+
+@contextmanager
+def _shown(browser: Browser, demo: Demo) -> Iterator[Page]:
+    """Afterwards the page must have logged no error and broken no policy."""
     context = browser.new_context(viewport=WIDE, reduced_motion="reduce")
     page = context.new_page()
     page.set_default_timeout(PATIENCE)

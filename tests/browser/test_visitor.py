@@ -59,8 +59,9 @@ def actions(page: Page) -> Locator:
     return page.get_by_role("group", name="Actions of checkrail")
 
 
-def test_a_visitor_sees_commits_and_why_a_check_failed(page: Page) -> None:
-    expect(commit(page, "Retry the stock lookup once")).to_have_attribute("aria-selected", "true")
+def test_a_visitor_sees_commits_and_why_a_check_failed(shared_page: Page) -> None:
+    page = shared_page
+    commit(page, "Retry the stock lookup once").click()
     expect(page.locator("#detail-name")).to_have_text("tekton / shop-ci")
     expect(page.locator("#detail-title")).to_contain_text("Failed: test")
     rows = page.locator("#summary tbody tr")
@@ -74,6 +75,7 @@ def test_a_visitor_sees_commits_and_why_a_check_failed(page: Page) -> None:
 
 
 def test_re_run_of_a_failed_check_makes_a_new_run_that_passes(page: Page) -> None:
+    expect(commit(page, "Retry the stock lookup once")).to_have_attribute("aria-selected", "true")
     page.get_by_role("button", name="Re-run check").click()
     runs = page.get_by_role("group", name="Runs of this check").get_by_role("button")
     expect(runs).to_have_count(2)
@@ -120,7 +122,8 @@ def test_a_promotion_goes_from_a_click_to_staging_and_then_to_prod(page: Page) -
     expect(actions(page).get_by_role("button", name="Promote to prod")).to_be_visible()
 
 
-def test_events_are_listed_and_open_as_json(page: Page) -> None:
+def test_events_are_listed_and_open_as_json(shared_page: Page) -> None:
+    page = shared_page
     first = page.locator("#events li").filter(has_text="pipelinerun.finished").first
     first.locator("summary").click()
     expect(first.locator("pre")).to_contain_text('"specversion": "0.5.1"')
@@ -164,14 +167,16 @@ def test_the_whole_story_works_without_a_mouse(page: Page, demo: Demo) -> None:
     demo.until(lambda state: environment(state, "staging")["version"] != "1.4.0", "staging follows")
 
 
-def test_keys_are_explained_and_escape_closes_the_explanation(page: Page) -> None:
+def test_keys_are_explained_and_escape_closes_the_explanation(shared_page: Page) -> None:
+    page = shared_page
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
 
 
-def test_tab_enters_each_list_once_and_focus_is_always_visible(page: Page) -> None:
+def test_tab_enters_each_list_once_and_focus_is_always_visible(shared_page: Page) -> None:
+    page = shared_page
     seen: list[str] = []
     for _ in range(40):
         page.keyboard.press("Tab")
@@ -187,26 +192,28 @@ def test_tab_enters_each_list_once_and_focus_is_always_visible(page: Page) -> No
 
 
 @pytest.mark.parametrize("width", [400, 760, 1100, 1280])
-def test_nothing_is_wider_than_the_window(page: Page, width: int) -> None:
+def test_nothing_is_wider_than_the_window(shared_page: Page, width: int) -> None:
+    page = shared_page
     page.set_viewport_size({"width": width, "height": 860})
     expect(page.get_by_role("button", name="Re-run check")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_text_can_be_read_on_its_ground(page: Page, scheme: str) -> None:
+def test_every_text_can_be_read_on_its_ground(shared_page: Page, scheme: str) -> None:
+    page = shared_page
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     expect(page.locator("#summary table")).to_be_visible()
     assert page.evaluate(CONTRAST) == []
 
 
 def test_the_page_goes_on_by_polling_when_it_cannot_hold_a_stream(
-    browser: Browser, demo: Demo
+    browser: Browser, shared_demo: Demo
 ) -> None:
     context = browser.new_context()
     page = context.new_page()
     page.route("**/demo/stream", lambda route: route.abort())
-    page.goto(demo.url)
+    page.goto(shared_demo.url)
     expect(page.locator("#link-text")).to_have_text("polling")
     expect(commit(page, "Retry the stock lookup once")).to_be_visible()
     expect(commit(page, "Translate the order mail")).to_be_visible()

@@ -1,6 +1,7 @@
 """The genuine kubectl against the stand-in, mounted under a prefix as `checkrail demo` mounts it.
 
-Typed commands that send protobuf (`kubectl create configmap`, `auth can-i`) are answered 415 and not tested.
+Typed commands send protobuf (`kubectl create configmap`, `kubectl auth can-i`); they are answered
+415 and not tested.
 """
 
 import asyncio

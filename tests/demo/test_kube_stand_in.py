@@ -282,6 +282,17 @@ async def test_dropped_watches_break(kube: Kube, kube_api: KubeApi) -> None:
             await watch.next()
 
 
+async def test_a_watch_that_outlives_a_drop_of_others_still_ends_cleanly(
+    kube: Kube, kube_api: KubeApi
+) -> None:
+    kube_api.drop_watches()
+    async with kube.watch(RUNS, resourceVersion="0") as watch:
+        kube_api.create(run())
+        assert await next_type(watch) == "ADDED"
+        kube_api.close_watches()
+        assert await watch.next() is None
+
+
 async def test_a_silent_watch_tells_nothing_until_it_may(kube: Kube, kube_api: KubeApi) -> None:
     async with kube.watch(RUNS, resourceVersion="0") as watch:
         kube_api.faults.silent_watches = True

@@ -45,7 +45,7 @@ class KubeApi:
         *,
         crds: Iterable[Object] = (),
         token: str | None = None,
-        keep: int = 10_000,
+        keep: int = 5_000,
         bookmark_every: float = 60.0,
         now: Callable[[], datetime] = _utc_now,
         dice: random.Random | None = None,

@@ -83,16 +83,28 @@ def _fits(item: Object, step: re.Match[str]) -> bool:
 
 # --- ages ---------------------------------------------------------------------------------------
 
-_UNITS = ((31_536_000, "y"), (86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
+_MINUTE, _HOUR, _DAY, _YEAR = 60, 3_600, 86_400, 31_536_000
+_SCALE = (
+    (2 * _MINUTE, 1, "s", 0, ""),
+    (10 * _MINUTE, _MINUTE, "m", 1, "s"),
+    (3 * _HOUR, _MINUTE, "m", 0, ""),
+    (8 * _HOUR, _HOUR, "h", _MINUTE, "m"),
+    (2 * _DAY, _HOUR, "h", 0, ""),
+    (8 * _DAY, _DAY, "d", _HOUR, "h"),
+    (2 * _YEAR, _DAY, "d", 0, ""),
+    (8 * _YEAR, _YEAR, "y", _DAY, "d"),
+)
+"""Below so many seconds an age is told in these units: size and letter, once or twice."""
 
 
 def age(since: str, now: datetime) -> str:
-    """`42s`, `7m`, `3h`, `12d`: one unit, as `kubectl` rounds it from two of the smaller one on."""
+    """`42s`, `7m30s`, `3h`, `12d`: as precise as kubectl thinks one wants to know."""
     try:
-        seconds = int((now - datetime.fromisoformat(since)).total_seconds())
-    except ValueError:
+        seconds = max(0, int((now - datetime.fromisoformat(since)).total_seconds()))
+    except (ValueError, TypeError):
         return "<unknown>"
-    for size, unit in _UNITS:
-        if seconds >= 2 * size or size == 1:
-            return f"{max(seconds, 0) // size}{unit}"
-    raise AssertionError("the smallest unit always fits")
+    for below, size, unit, small, small_unit in _SCALE:
+        if seconds < below:
+            rest = seconds % size // small if small else 0
+            return f"{seconds // size}{unit}" + (f"{rest}{small_unit}" if rest else "")
+    return f"{seconds // _YEAR}y"

@@ -23,10 +23,13 @@ SERVER_SET = frozenset(
 """Metadata that a client sends in vain."""
 
 
+_TEXTS = ("name", "generateName", "namespace", "uid", "resourceVersion")
+
+
 def typed(resource: Resource, body: Any) -> Object:
     """The body as an object of this resource; a client may leave out apiVersion and kind."""
-    if not isinstance(body, dict) or not isinstance(body.get("metadata") or {}, dict):
-        raise status.bad_request("the body is no Kubernetes object: a map with metadata is needed")
+    if not isinstance(body, dict):
+        raise status.bad_request("the body is no Kubernetes object, which is a map")
     for key, expected in (("apiVersion", resource.api_version), ("kind", resource.kind)):
         if body.get(key) not in (None, "", expected):
             raise status.bad_request(
@@ -36,8 +39,22 @@ def typed(resource: Resource, body: Any) -> Object:
         **body,
         "apiVersion": resource.api_version,
         "kind": resource.kind,
-        "metadata": dict(body.get("metadata") or {}),
+        "metadata": _metadata(resource, body.get("metadata") or {}),
     }
+
+
+def _metadata(resource: Resource, given: Any) -> Object:
+    """The metadata of a body; nulls are left out, as Go's decoder does."""
+    if not isinstance(given, dict):
+        raise status.undecodable(resource, "metadata is no map")
+    metadata = {key: value for key, value in given.items() if value is not None}
+    for key in _TEXTS:
+        if not isinstance(metadata.get(key, ""), str):
+            raise status.undecodable(resource, f"metadata.{key} is no string")
+    finalizers = metadata.get("finalizers", [])
+    if not isinstance(finalizers, list) or not all(isinstance(one, str) for one in finalizers):
+        raise status.undecodable(resource, "metadata.finalizers is no list of strings")
+    return metadata
 
 
 def placed(resource: Resource, namespace: str, metadata: Object) -> Object:

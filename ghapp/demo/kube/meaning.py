@@ -38,6 +38,8 @@ def options(query: Mapping[str, str], subresource: str = "") -> Options:
 
 def delete_options(query: Mapping[str, str], body: Object) -> DeleteOptions:
     conditions = body.get("preconditions") or {}
+    if not isinstance(conditions, dict):
+        raise status.bad_request("preconditions are a map of uid and resourceVersion")
     propagation = query.get("propagationPolicy") or body.get("propagationPolicy") or "Background"
     return DeleteOptions(
         dry_run=query.get("dryRun") == "All" or body.get("dryRun") == ["All"],
@@ -54,6 +56,16 @@ def check_field_manager(query: Mapping[str, str]) -> None:
             "is required for apply patch"
         )
         raise StatusError(422, "Invalid", message)
+
+
+def check_name(target: Target, body: Object) -> None:
+    """A PUT that creates still has to name what its URL names."""
+    metadata = body.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    if name != target.name:
+        raise status.bad_request(
+            f"the name of the object ({name}) does not match the name on the URL ({target.name})"
+        )
 
 
 def check_is_new(target: Target, applied: Object) -> None:

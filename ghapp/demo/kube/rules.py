@@ -13,6 +13,7 @@ from typing import Any
 
 from ghapp.demo.kube import jobs
 from ghapp.demo.kube.causes import Cause, changed_fields, pod_mistakes, required
+from ghapp.demo.kube.resources import from_crd
 from ghapp.demo.kube.status import StatusError
 
 Object = dict[str, Any]
@@ -121,27 +122,37 @@ def _condition(type_: str, reason: str, since: str) -> Object:
 
 def _crd_mistakes(crd: Object, before: Object | None) -> Iterator[Cause]:
     spec = crd["spec"]
+    names = spec["names"]
     for key in ("group", "versions", "scope"):
         if not spec.get(key):
             yield required(f"spec.{key}")
     for key in ("plural", "kind"):
-        if not spec["names"].get(key):
+        if not names.get(key):
             yield required(f"spec.names.{key}")
-    expected = f"{spec['names'].get('plural')}.{spec.get('group')}"
-    if crd["metadata"]["name"] != expected:
-        message = (
-            f'Invalid value: "{crd["metadata"]["name"]}": must be spec.names.plural+"."+spec.group'
-        )
-        yield Cause(field="metadata.name", message=message)
-    versions = spec.get("versions") or []
+    name = crd["metadata"]["name"]
+    if name != f"{names.get('plural')}.{spec.get('group')}":
+        words = f'Invalid value: "{name}": must be spec.names.plural+"."+spec.group'
+        yield Cause(field="metadata.name", message=words)
+    yield from _version_mistakes(spec.get("versions") or [])
+    if before is not None:
+        yield from changed_fields(before["spec"], spec, ("group", "scope"))
+    for resource in from_crd(crd):  # what cannot be read here could not be served later
+        _check_texts(resource.group, resource.version, resource.plural, resource.kind)
+
+
+def _version_mistakes(versions: list[Object]) -> Iterator[Cause]:
     if sum(1 for version in versions if version.get("storage")) != 1:
         message = "Invalid value: must have exactly one version marked as storage version"
         yield Cause(field="spec.versions", message=message)
     for index, version in enumerate(versions):
         if not (version.get("schema") or {}).get("openAPIV3Schema"):
             yield required(f"spec.versions[{index}].schema.openAPIV3Schema")
-    if before is not None:
-        yield from changed_fields(before["spec"], spec, ("group", "scope"))
+
+
+def _check_texts(*words: Any) -> None:
+    for word in words:
+        if not isinstance(word, str):
+            raise TypeError(f"{word!r} is no string")
 
 
 # --- Tekton -------------------------------------------------------------------------------------

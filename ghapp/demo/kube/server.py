@@ -142,10 +142,11 @@ class Server:
             bookmark_every=self._api.bookmark_every if asked.bookmarks else None,
             faults=self._api.faults,
         )
+        closings = self._api.faults.closings
         with contextlib.suppress(ConnectionError):  # the client went
             async with contextlib.aclosing(sent):
                 await _send(request, response, sent)
-            if self._api.faults.abrupt:
+            if self._api.faults.closings != closings and self._api.faults.abrupt:
                 _break(request)
         return response
 
@@ -165,8 +166,8 @@ class Server:
         body = await bodies.read_object(request)
         options = meaning.options(request.query, target.subresource)
         if target.resource.put_creates and not self._exists(target):
-            named = {**body, "metadata": {"name": target.name, **(body.get("metadata") or {})}}
-            entry = self._api.writes.create(target.resource, target.namespace, named, options)
+            meaning.check_name(target, body)
+            entry = self._api.writes.create(target.resource, target.namespace, body, options)
             return self._written(request, target, entry, code=201)
         entry = self._api.writes.update(
             target.resource, target.place, lambda _: body, options, whole=True

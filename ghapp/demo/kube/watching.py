@@ -177,6 +177,7 @@ async def lines(
                 due = loop.time() + bookmark_every
                 text += watch.bookmark()  # nothing may come between the events and this promise
             yield text
-            await watch.changed(within=nap)
+            if not watch.ended:
+                await watch.changed(within=nap)
     except Lagging:
         yield watch.expired()
