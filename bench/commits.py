@@ -15,6 +15,7 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -81,7 +82,7 @@ class Lines:
         if resource == ADAPTER.resource:
             self.began = time.perf_counter()
             lines = events()
-            while batch := [line for line, _ in zip(lines, range(BATCH), strict=False)]:
+            while batch := list(islice(lines, BATCH)):
                 yield list(batch)
         await self.quiet.wait()
 

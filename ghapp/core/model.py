@@ -209,6 +209,8 @@ class Observation(Value, frozen=True, kw_only=True):
     """Where the phase alone would give the wrong one: a timeout, a failure declared harmless."""
     revision: Revision | None = None
     steps: tuple[Step, ...] = ()
+    results: tuple[tuple[str, str], ...] = ()
+    """Named values that the run gave, as text."""
     occurrences: tuple[Occurrence, ...] = ()
     environment: str = ""
     """Named by annotation; empty: cluster and namespace name it."""

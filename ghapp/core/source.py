@@ -44,6 +44,14 @@ class Resource:
         return f"{self.root}{inside}/{self.plural}" + (f"/{name}" if name else "")
 
 
+Find = Callable[[Resource, str, str], Any]
+"""(resource, namespace, name) -> the object, decoded as its `Neighbour` says, or None."""
+
+
+def _find_nothing(resource: Resource, namespace: str, name: str) -> None:
+    """Where nothing stands around."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """What stands around an object when it is observed."""
@@ -53,6 +61,9 @@ class Context:
     """The objects of the adapter's `Child` resources that belong to this one, decoded."""
     deleted: bool = False
     """The object is gone; this was its last state."""
+    find: Find = _find_nothing
+    """Looks up what the object refers to by name, among the adapter's `Neighbour` resources, in
+    what the watches said. An object is looked at again when what it looked up has changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +74,14 @@ class Child(Generic[T]):
     reads: type[T]
     parent: Callable[[T], str | None]
     """The uid of the object it belongs to, or None when it stands alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbour(Generic[T]):
+    """A resource that is watched because objects refer to it by name: a Kustomization's source."""
+
+    resource: Resource
+    reads: type[T]
 
 
 class Create(Value, tag="create", frozen=True, kw_only=True):
@@ -111,6 +130,7 @@ class Adapter(Generic[T]):
     reads: type[T]
     observe: Callable[[T, Context], Observation | None]
     children: tuple[Child[Any], ...] = ()
+    neighbours: tuple[Neighbour[Any], ...] = ()
     rerun: Plan | None = None
     cancel: Plan | None = None
     reconcile: Plan | None = None

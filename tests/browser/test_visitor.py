@@ -4,6 +4,8 @@ The demo is a process of its own, faster than life. What its parts do is tested 
 (tests/e2e/test_demo.py, tests/browser/test_page.py); here counts what a person sees.
 """
 
+import json
+
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
@@ -218,3 +220,21 @@ def test_the_page_goes_on_by_polling_when_it_cannot_hold_a_stream(
     expect(commit(page, "Retry the stock lookup once")).to_be_visible()
     expect(commit(page, "Translate the order mail")).to_be_visible()
     context.close()
+
+
+def test_foreign_text_is_shown_as_text(page: Page, demo: Demo) -> None:
+    hostile = "<img src=x onerror=alert(1)>"
+    context = {"id": "1", "source": "/x", "type": f"dev.cdevents.{hostile}.queued.0"}
+    envelope = {"specversion": "1.0", "subject": f"{hostile}/{hostile}", "time": "never", **context}
+    event = {**envelope, "data": {"context": context, "subject": {"content": {"outcome": hostile}}}}
+    sent = page.request.post(
+        f"{demo.url}/events",
+        data=json.dumps(event),
+        headers={"Content-Type": "application/cloudevents+json"},
+    )
+    assert sent.status == 202
+    shown = page.locator("#events li").filter(has_text=hostile)
+    expect(shown).to_be_visible()
+    shown.locator("summary").click()
+    expect(shown.locator("pre")).to_contain_text(hostile)
+    expect(page.locator("main img")).to_have_count(0)
