@@ -31,8 +31,9 @@ from ghapp.engine.kube import open_session as open_kube_session
 from ghapp.engine.kube_config import load as load_connection
 from ghapp.engine.kube_follow import Pace
 from ghapp.engine.outbox import Outbox
-from ghapp.engine.reconcile import Source, Watch
+from ghapp.engine.reconcile import Source
 from ghapp.engine.upkeep import Upkeep
+from ghapp.engine.watch import Watch
 from ghapp.github.client import GitHubClient
 from ghapp.http import HttpClient
 from ghapp.http import open_session as open_http_session

@@ -1,7 +1,7 @@
 """The permissions in the cluster, derived from what the code does with it: never more.
 
-An adapter's resource is read, its children are watched, and what its plans write is read off their
-return types: a plan that says ``-> Create`` creates, ``-> Patch`` patches. mypy holds them to it.
+An adapter's resource is read, its children and neighbours are watched, and what its plans write is
+read off their return types: a plan that says ``-> Create`` creates, ``-> Patch`` patches. mypy holds them to it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -58,8 +58,8 @@ def rules(adapters: Iterable[Adapter[Any]]) -> list[Json]:
 def _needs(adapters: Iterable[Adapter[Any]]) -> Iterator[tuple[Resource, Iterable[str]]]:
     for adapter in adapters:
         yield adapter.resource, LOOK
-        for child in adapter.children:
-            yield child.resource, FOLLOW
+        for part in adapter.parts:
+            yield part.resource, FOLLOW
         for plan in (adapter.rerun, adapter.cancel, adapter.reconcile):
             if plan is not None:
                 yield adapter.resource, _writes(plan)

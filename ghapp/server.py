@@ -24,7 +24,11 @@ log = logs.get(__name__)
 READ_LIMIT: Final = 30.0
 """Seconds to read a body; GitHub itself gives up after 10."""
 READING_LIMIT: Final = 4 * BODY_LIMIT
-"""Bytes of bodies in memory at one time: strangers must not fill it before they are verified."""
+"""Bytes of bodies in memory at one time: strangers must not fill it before they are verified.
+
+What has come counts, not what was announced: an announcement costs a stranger nothing, and would
+keep GitHub out.
+"""
 HEADER_LIMIT: Final = 200
 """Characters of an event name or a delivery id that we store."""
 
@@ -40,6 +44,8 @@ class Server:
     """Webhook secrets; the first is current, the others are being rotated out."""
     ready: Callable[[], Sequence[str]]
     """Reasons why this process is not ready; empty when it is."""
+    read_limit: float = READ_LIMIT
+    """Seconds that a body may take."""
     _reading: int = 0
     _keys: tuple[bytes, ...] = field(init=False, default=())
 
@@ -78,42 +84,44 @@ class Server:
         event = request.headers.get("X-GitHub-Event", "")
         guid = request.headers.get("X-GitHub-Delivery", "")
         if not (0 < len(event) <= HEADER_LIMIT and 0 < len(guid) <= HEADER_LIMIT):
-            self.metrics.webhook("malformed")
-            raise Refused("X-GitHub-Event or X-GitHub-Delivery is missing", status=400)
+            raise self._malformed("X-GitHub-Event or X-GitHub-Delivery is missing or too long")
         if not is_json_object(body):
-            self.metrics.webhook("malformed")
             hint = "set the webhook's content type to application/json"
-            raise Refused(f"the body is not a JSON object; {hint}", status=400)
+            raise self._malformed(f"the body is not a JSON object; {hint}")
         return Delivery(guid=guid, event=event, body=body, received=self.clock())
 
     async def _read_body(self, request: web.Request) -> bytes:
-        claimed = request.content_length or 0
-        if claimed > BODY_LIMIT:
+        if (request.content_length or 0) > BODY_LIMIT:
             raise self._too_large()
-        if self._reading + claimed > READING_LIMIT:
-            self.metrics.webhook("too_large")
-            raise Refused("too much is being read already; try again", status=503)
-        self._reading += claimed
-        try:
-            async with asyncio.timeout(READ_LIMIT):
-                return await self._read_chunks(request)
-        except TimeoutError as error:
-            self.metrics.webhook("malformed")
-            raise Refused("the body did not come in time", status=408) from error
-        finally:
-            self._reading -= claimed
-
-    async def _read_chunks(self, request: web.Request) -> bytes:
         body = bytearray()
+        try:
+            async with asyncio.timeout(self.read_limit):
+                await self._read_chunks(request, body)
+        except TimeoutError as error:
+            raise self._malformed("the body did not come in time", status=408) from error
+        except (OSError, web.RequestPayloadError) as error:
+            raise self._malformed("the body ended early") from error
+        finally:
+            self._reading -= len(body)
+        return bytes(body)
+
+    async def _read_chunks(self, request: web.Request, body: bytearray) -> None:
         async for chunk in request.content.iter_any():
             body += chunk
+            self._reading += len(chunk)
             if len(body) > BODY_LIMIT:
                 raise self._too_large()
-        return bytes(body)
+            if self._reading > READING_LIMIT:
+                self.metrics.webhook("too_large")
+                raise Refused("too much is being read already; try again", status=503)
 
     def _too_large(self) -> Refused:
         self.metrics.webhook("too_large")
         return Refused(f"the body is larger than {BODY_LIMIT} bytes", status=413)
+
+    def _malformed(self, reason: str, *, status: int = 400) -> Refused:
+        self.metrics.webhook("malformed")
+        return Refused(reason, status=status)
 
     async def _healthz(self, request: web.Request) -> web.Response:
         return web.Response(text="ok\n")

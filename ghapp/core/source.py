@@ -84,6 +84,10 @@ class Neighbour(Generic[T]):
     reads: type[T]
 
 
+Part = Child[Any] | Neighbour[Any]
+"""What is watched beside a source's own objects."""
+
+
 class Create(Value, tag="create", frozen=True, kw_only=True):
     """Create an object. Its name is deterministic: that it exists already means that it is done."""
 
@@ -131,8 +135,14 @@ class Adapter(Generic[T]):
     observe: Callable[[T, Context], Observation | None]
     children: tuple[Child[Any], ...] = ()
     neighbours: tuple[Neighbour[Any], ...] = ()
+    """Beside `children`: what else is watched for the sake of this source."""
     rerun: Plan | None = None
     cancel: Plan | None = None
     reconcile: Plan | None = None
     documentation: str = ""
     """A sentence for the table of sources in the README."""
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Everything that is watched beside its own objects."""
+        return (*self.children, *self.neighbours)

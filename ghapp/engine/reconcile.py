@@ -1,14 +1,12 @@
 """From what the watches say to what is committed: the newest look per object, one worker on each.
 
 Fifty changes of a busy run are one look: a change only marks its object, a worker takes the object
-as it is then. Children (TaskRuns) are followed once their parents are listed, so that parts of runs
-that are long told are never kept; a run whose parts are not listed yet waits for them, unless there
-is nothing to tell of it.
+as it is then. A run whose parts or neighbours are not listed yet waits for them, unless there is
+nothing to tell of it. What is followed, and for whom, is `watch`'s matter.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,114 +14,20 @@ from ghapp import log as logs
 from ghapp.core.decide import NOTHING, Decision, decide, vanished
 from ghapp.core.model import Observation
 from ghapp.core.seen import Seen
-from ghapp.core.source import Adapter, Child, Context, Resource
+from ghapp.core.source import Adapter, Child, Context, Neighbour, Resource
 from ghapp.engine.cache import Cache, Entry
 from ghapp.engine.desk import Desk
 from ghapp.engine.kube_events import Changed, Event, Gone, Listed, Malformed, Missing
-from ghapp.engine.kube_follow import Api, Pace, follow
 from ghapp.engine.marks import Queue
-from ghapp.metrics import Metrics, WatchType
+from ghapp.engine.surroundings import Surroundings
+from ghapp.metrics import Metrics
 
 log = logs.get(__name__)
 
 WORKERS: Final = 16
 """Looks at the same time; the store groups their commits."""
-_WATCHED: Final[Mapping[type[Event], WatchType]] = {
-    Changed: "changed",
-    Gone: "gone",
-    Listed: "listed",
-    Malformed: "malformed",
-    Missing: "missing",
-}
 RETRY_AFTER: Final = 5.0
 """Seconds until an object is looked at again whose look failed for a reason of ours."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Watch:
-    """One cluster: each resource is followed once, for all sources that read it."""
-
-    sources: tuple["Source", ...]
-    namespaces: tuple[str, ...]
-    """To watch; ("",) means all of them."""
-    api: Api
-    metrics: Metrics
-    pace: Pace
-
-    async def run(self) -> None:
-        """Follows and looks until cancelled."""
-        feeds = self._feeds()
-        for source in self.sources:
-            source.expect(self.namespaces)
-        async with asyncio.TaskGroup() as group:
-            for resource, readers in feeds.items():
-                for namespace in self.namespaces:
-                    group.create_task(self._feed(resource, readers, namespace))
-            for source in self.sources:
-                for _ in range(WORKERS):
-                    group.create_task(source.work())
-
-    def _feeds(self) -> dict[Resource, list["Reader"]]:
-        feeds: dict[Resource, list[Reader]] = {}
-        for source in self.sources:
-            for reader in source.readers():
-                feeds.setdefault(reader.resource, []).append(reader)
-        return feeds
-
-    async def _feed(self, resource: Resource, readers: list["Reader"], namespace: str) -> None:
-        for reader in readers:
-            await reader.ready()
-        reads = tuple(dict.fromkeys(reader.reads for reader in readers))
-        events = follow(self.api, resource, namespace, reads, pace=self.pace)
-        async with aclosing(events):
-            async for event in events:
-                self._note(event, resource)
-                for reader in readers:
-                    await reader.heed(event, namespace)
-
-    def _note(self, event: Event, resource: Resource) -> None:
-        self.metrics.watch_event(resource.id, _WATCHED[type(event)])
-        if isinstance(event, Missing):
-            log.info("not installed, waiting for it", resource=resource.id)
-        if isinstance(event, Malformed):
-            self.metrics.malformed(resource.id)
-            log.warning(
-                "an object that cannot be read",
-                resource=resource.id,
-                namespace=event.head.namespace,
-                object=event.head.name,
-                reason=event.error,
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """Who wants to hear of a resource: a source of its objects, or of what they are parts of."""
-
-    source: "Source"
-    child: Child[Any] | None = None
-
-    @property
-    def resource(self) -> Resource:
-        """What it wants to hear of."""
-        return self.child.resource if self.child else self.source.adapter.resource
-
-    @property
-    def reads(self) -> type:
-        """The fields it reads."""
-        return self.child.reads if self.child else self.source.adapter.reads
-
-    async def ready(self) -> None:
-        """Parts are listed after what they are parts of."""
-        if self.child:
-            await self.source.listed.wait()
-
-    async def heed(self, event: Event, namespace: str) -> None:
-        """Passes an event on."""
-        if self.child:
-            await self.source.heed_child(event, self.child, namespace)
-        else:
-            await self.source.heed(event, namespace)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -135,6 +39,7 @@ class Source:
     desk: Desk
     metrics: Metrics
     cache: Cache = field(default_factory=Cache)
+    surroundings: Surroundings = field(default_factory=Surroundings)
     listed: asyncio.Event = field(default_factory=asyncio.Event)
     """All of its objects were listed once."""
     queue: Queue = field(default_factory=Queue)
@@ -143,14 +48,11 @@ class Source:
     _waiting: set[str] = field(default_factory=set)
     """Objects whose look needs children that are not listed yet."""
 
-    def readers(self) -> list[Reader]:
-        """For its objects and for their parts."""
-        return [Reader(self), *(Reader(self, child) for child in self.adapter.children)]
-
     def expect(self, namespaces: Sequence[str]) -> None:
         """Which first lists have to be complete before everything is known."""
+        resources = [self.adapter.resource, *(part.resource for part in self.adapter.parts)]
         self._unlisted = {
-            (reader.resource.id, namespace) for reader in self.readers() for namespace in namespaces
+            (resource.id, namespace) for resource in resources for namespace in namespaces
         }
 
     # -- what the watches say -----------------------------------------------------------------
@@ -180,6 +82,23 @@ class Source:
         elif isinstance(event, Gone):
             await self._mark(self.cache.drop_child(event.head.uid))
 
+    async def heed_neighbour(self, event: Event, neighbour: Neighbour[Any], namespace: str) -> None:
+        """Something became of what its objects refer to by name."""
+        around, resource = self.surroundings, neighbour.resource
+        lookers: set[str] = set()
+        if isinstance(event, Changed):
+            head, value = event.head, event.objects[neighbour.reads]
+            lookers.update(around.put(head.uid, (resource.id, head.namespace, head.name), value))
+        elif isinstance(event, Gone):
+            lookers.update(around.drop(event.head.uid))
+        elif isinstance(event, Listed):
+            for uid in around.absent(resource, namespace, event.keys):
+                lookers.update(around.drop(uid))
+        for looker in lookers:
+            await self._mark(looker)
+        if isinstance(event, Listed | Missing):
+            await self._complete(resource, namespace)
+
     async def _part_changed(self, event: Changed, child: Child[Any]) -> None:
         value = event.objects[child.reads]
         parent = child.parent(value)
@@ -202,7 +121,7 @@ class Source:
     async def _bury(self, keys: frozenset[str], namespace: str) -> None:
         """What a complete list does not have is gone, though nobody saw it go."""
         for uid in self.cache.absent(keys, namespace):
-            self.cache.forget(uid)
+            self._forget(uid)
         resource = self.adapter.resource
         for seen in await self.desk.store.unfinished(self.cluster, resource.kind):
             subject = seen.look.subject
@@ -210,6 +129,10 @@ class Source:
                 continue
             if seen.look.resource == resource.id:
                 await self._vanish(seen)
+
+    def _forget(self, uid: str) -> None:
+        self.cache.forget(uid)
+        self.surroundings.forget(uid)
 
     async def _vanish(self, seen: Seen) -> None:
         async def owed() -> Decision:
@@ -251,19 +174,23 @@ class Source:
             self.metrics.look(self.adapter.resource.kind, "skipped")
             self.metrics.skipped("not_a_run")
             if gone:
-                self.cache.forget(uid)
+                self._forget(uid)
             return
         with logs.bind(subject=look.subject.key):
             if not await self._told(uid, entry, look):
                 return
         if gone:
-            self.cache.forget(uid)
+            self._forget(uid)
         elif entry.seen is not None and not entry.seen.open:
             self.cache.settle(uid)
+            self.surroundings.forget(uid)
 
     def _observe(self, uid: str, entry: Entry) -> Observation | None:
         context = Context(
-            cluster=self.cluster, children=self.cache.children_of(uid), deleted=entry.gone
+            cluster=self.cluster,
+            children=self.cache.children_of(uid),
+            deleted=entry.gone,
+            find=self.surroundings.finder(uid),
         )
         return self.adapter.observe(entry.object, context)
 

@@ -1,0 +1,113 @@
+"""Follows each resource of a cluster once, and passes on what is heard to those who read it."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ghapp import log as logs
+from ghapp.core.source import Child, Neighbour, Part, Resource
+from ghapp.engine.kube_events import Changed, Event, Gone, Listed, Malformed, Missing
+from ghapp.engine.kube_follow import Api, Pace, follow
+from ghapp.engine.reconcile import WORKERS, Source
+from ghapp.metrics import Metrics, WatchType
+
+log = logs.get(__name__)
+
+_WATCHED: Final[Mapping[type[Event], WatchType]] = {
+    Changed: "changed",
+    Gone: "gone",
+    Listed: "listed",
+    Malformed: "malformed",
+    Missing: "missing",
+}
+
+
+@dataclass(slots=True, kw_only=True)
+class Watch:
+    """One cluster: each resource is followed once, for all sources that read it."""
+
+    sources: tuple[Source, ...]
+    namespaces: tuple[str, ...]
+    """To watch; ("",) means all of them."""
+    api: Api
+    metrics: Metrics
+    pace: Pace
+
+    async def run(self) -> None:
+        """Follows and looks until cancelled."""
+        feeds = self._feeds()
+        for source in self.sources:
+            source.expect(self.namespaces)
+        async with asyncio.TaskGroup() as group:
+            for resource, readers in feeds.items():
+                for namespace in self.namespaces:
+                    group.create_task(self._feed(resource, readers, namespace))
+            for source in self.sources:
+                for _ in range(WORKERS):
+                    group.create_task(source.work())
+
+    def _feeds(self) -> dict[Resource, list["Reader"]]:
+        feeds: dict[Resource, list[Reader]] = {}
+        for source in self.sources:
+            for reader in (Reader(source, part) for part in (None, *source.adapter.parts)):
+                feeds.setdefault(reader.resource, []).append(reader)
+        return feeds
+
+    async def _feed(self, resource: Resource, readers: list["Reader"], namespace: str) -> None:
+        for reader in readers:
+            await reader.ready()
+        reads = tuple(dict.fromkeys(reader.reads for reader in readers))
+        events = follow(self.api, resource, namespace, reads, pace=self.pace)
+        async with aclosing(events):
+            async for event in events:
+                self._note(event, resource)
+                for reader in readers:
+                    await reader.heed(event, namespace)
+
+    def _note(self, event: Event, resource: Resource) -> None:
+        self.metrics.watch_event(resource.id, _WATCHED[type(event)])
+        if isinstance(event, Missing):
+            log.info("not installed, waiting for it", resource=resource.id)
+        if isinstance(event, Malformed):
+            self.metrics.malformed(resource.id)
+            log.warning(
+                "an object that cannot be read",
+                resource=resource.id,
+                namespace=event.head.namespace,
+                object=event.head.name,
+                reason=event.error,
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who wants to hear of a resource: a source of its objects, of their parts or neighbours."""
+
+    source: Source
+    part: Part | None = None
+
+    @property
+    def resource(self) -> Resource:
+        """What it wants to hear of."""
+        return self.part.resource if self.part else self.source.adapter.resource
+
+    @property
+    def reads(self) -> type:
+        """The fields it reads."""
+        return self.part.reads if self.part else self.source.adapter.reads
+
+    async def ready(self) -> None:
+        """Parts are listed after what they are parts of: those of runs long told are not kept."""
+        if isinstance(self.part, Child):
+            await self.source.listed.wait()
+
+    async def heed(self, event: Event, namespace: str) -> None:
+        """Passes an event on."""
+        if isinstance(self.part, Child):
+            await self.source.heed_child(event, self.part, namespace)
+        elif isinstance(self.part, Neighbour):
+            await self.source.heed_neighbour(event, self.part, namespace)
+        else:
+            await self.source.heed(event, namespace)
