@@ -21,7 +21,7 @@ from ghapp.demo.github import Delivery
 from ghapp.demo.github.server import ROUTE
 
 DESCRIPTIONS = Path(__file__).parents[2] / "shared" / "data" / "github"
-NO_DATA = f"GitHub's API descriptions are not at {DESCRIPTIONS.name} beside the checkout"
+NO_DATA = "GitHub's API descriptions are not in ../shared/data/github"
 UNDESCRIBED = (301, 304, 307)  # not modified, and the way to a renamed repository
 # Where the descriptions are at odds with GitHub itself: merge_group is not in their list of an
 # App's events, and nothing can be both of the kinds that the account of an installation must be.

@@ -1,0 +1,63 @@
+"""What can be set, asked, counted or granted is named in the documentation, and what is named exists."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ghapp import app_manifest, discovery
+from ghapp.cli import checkrail
+from ghapp.core.model import Verb
+from ghapp.metrics import metrics_table
+from ghapp.settings import VARIABLES
+from tests import generated, reference
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCS = README + (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(variable.name for variable in VARIABLES),
+        *(metric[0] for metric in metrics_table()),
+        *(command for command, _ in reference.commands(checkrail, "checkrail")),
+        *(annotation for annotation, _ in reference.annotations()),
+        *(adapter.resource.id for adapter in discovery.adapters()),
+        *app_manifest.permissions(discovery.sinks()),
+    ],
+)
+def test_it_is_named_in_the_documentation(name: str) -> None:
+    assert name in DOCS
+
+
+def test_generated_files_are_fresh() -> None:
+    assert generated.stale() == []
+
+
+def test_links_lead_somewhere() -> None:
+    for page in (ROOT / "README.md", ROOT / "AGENTS.md"):
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_commands_in_the_readme_exist() -> None:
+    known = {words.strip("`") for words, _ in reference.commands(checkrail, "checkrail")}
+    for words in re.findall(r"`(checkrail [a-z ]+?)(?: [A-Z-][^`]*)?`", README):
+        assert any(command.startswith(words.strip()) for command in known), words
+
+
+def test_make_targets_in_the_readme_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z]+)\b", README)) <= targets
+
+
+def test_settings_in_the_readme_exist() -> None:
+    known = {variable.name for variable in VARIABLES}
+    assert set(re.findall(r"CHECKRAIL_[A-Z_]+", README)) <= known
+
+
+def test_buttons_are_described() -> None:
+    for verb in (Verb.RERUN, Verb.CANCEL, Verb.RECONCILE, Verb.PROMOTE):
+        assert verb.value in README.lower().replace("re-run", "rerun")
