@@ -70,8 +70,9 @@ class Source:
                 await self._complete(self.adapter.resource, namespace)
             case Missing():
                 await self._complete(self.adapter.resource, namespace)
-            case Malformed():
-                return  # noted by the feed; its last readable state stands
+            case Malformed(head=head, gone=gone):
+                if gone:  # else its last readable state stands; the feed has noted it
+                    await self._lose(head.uid)
 
     async def heed_child(self, event: Event, child: Child[Any], namespace: str) -> None:
         """Something became of a part of one of its objects."""
@@ -114,21 +115,49 @@ class Source:
         if all(unlisted != self.adapter.resource.id for unlisted, _ in self._unlisted):
             self.listed.set()
         if not self._unlisted:
-            waiting, self._waiting = self._waiting, set()
-            for uid in waiting:
-                await self.queue.put(uid)
+            await self._resume()
+
+    async def hurry(self) -> None:
+        """What could not be listed by now, for want of rights say, holds up nothing any more."""
+        for resource, namespace in sorted(self._unlisted):
+            log.warning(
+                "not listed in time, going on without it", resource=resource, namespace=namespace
+            )
+        self._unlisted.clear()
+        self.listed.set()
+        await self._resume()
+
+    async def _resume(self) -> None:
+        waiting, self._waiting = self._waiting, set()
+        for uid in waiting:
+            await self.queue.put(uid)
 
     async def _bury(self, keys: frozenset[str], namespace: str) -> None:
         """What a complete list does not have is gone, though nobody saw it go."""
         for uid in self.cache.absent(keys, namespace):
-            self._forget(uid)
-        resource = self.adapter.resource
-        for seen in await self.desk.store.unfinished(self.cluster, resource.kind):
+            await self._lose(uid)
+        for seen in await self._unfinished():
             subject = seen.look.subject
-            if subject.uid in keys or namespace not in ("", subject.namespace):
-                continue
-            if seen.look.resource == resource.id:
+            known = subject.uid in keys or subject.uid in self.cache.entries
+            if not known and namespace in ("", subject.namespace):
                 await self._vanish(seen)
+
+    async def _lose(self, uid: str) -> None:
+        """It is gone and nobody has its last state: what we saw last has to do."""
+        entry = self.cache.entries.get(uid)
+        if entry is not None:
+            entry.gone = True
+            await self.queue.put(uid)
+            return
+        self.cache.forget(uid)
+        for seen in await self._unfinished():
+            if seen.look.subject.uid == uid:
+                await self._vanish(seen)
+
+    async def _unfinished(self) -> list[Seen]:
+        resource = self.adapter.resource
+        found = await self.desk.store.unfinished(self.cluster, resource.kind)
+        return [seen for seen in found if seen.look.resource == resource.id]
 
     def _forget(self, uid: str) -> None:
         self.cache.forget(uid)
@@ -168,7 +197,7 @@ class Source:
         entry = self.cache.entries.get(uid)
         if entry is None:
             return
-        gone = entry.gone
+        gone = entry.gone  # of this look; it may go while we commit, which is another look
         look = self._observe(uid, entry)
         if look is None:
             self.metrics.look(self.adapter.resource.kind, "skipped")
@@ -177,7 +206,7 @@ class Source:
                 self._forget(uid)
             return
         with logs.bind(subject=look.subject.key):
-            if not await self._told(uid, entry, look):
+            if not await self._told(uid, entry, look, gone=gone):
                 return
         if gone:
             self._forget(uid)
@@ -194,14 +223,14 @@ class Source:
         )
         return self.adapter.observe(entry.object, context)
 
-    async def _told(self, uid: str, entry: Entry, look: Observation) -> bool:
+    async def _told(self, uid: str, entry: Entry, look: Observation, *, gone: bool) -> bool:
         """Commits what the look changes; False: it has to wait for the children's list."""
         early = bool(self._unlisted)
         held = False
 
         async def owed() -> Decision:
             nonlocal held
-            decision = await self._owed(entry, look)
+            decision = await self._owed(entry, look, gone=gone)
             held = early and bool(decision.effects)
             return NOTHING if held else decision
 
@@ -218,7 +247,7 @@ class Source:
             self.metrics.skipped("no_commit")
         return True
 
-    async def _owed(self, entry: Entry, look: Observation) -> Decision:
+    async def _owed(self, entry: Entry, look: Observation, *, gone: bool) -> Decision:
         store, key = self.desk.store, look.subject.key
         before = entry.seen
         # Read anew unless we know the row; a conflict drops what we know.
@@ -230,7 +259,7 @@ class Source:
             previous = await store.latest(look.subject.object_key)
             if previous is not None and previous.look.subject.key == key:
                 previous = None
-        decision = decide(before, look, previous=previous, gone=entry.gone, rules=self.desk.rules)
+        decision = decide(before, look, previous=previous, gone=gone, rules=self.desk.rules)
         if decision.seen:
             entry.seen = None  # until it is committed: after a conflict it is read anew
         return decision

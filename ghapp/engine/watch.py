@@ -11,9 +11,15 @@ from ghapp.core.source import Child, Neighbour, Part, Resource
 from ghapp.engine.kube_events import Changed, Event, Gone, Listed, Malformed, Missing
 from ghapp.engine.kube_follow import Api, Pace, follow
 from ghapp.engine.reconcile import WORKERS, Source
+from ghapp.errors import CheckrailError
 from ghapp.metrics import Metrics, WatchType
 
 log = logs.get(__name__)
+
+PATIENCE: Final = 60.0
+"""Seconds from the start until looks no longer wait for lists that do not come."""
+AGAIN: Final = 5.0
+"""Seconds until what could not be taken in is tried again."""
 
 _WATCHED: Final[Mapping[type[Event], WatchType]] = {
     Changed: "changed",
@@ -45,8 +51,13 @@ class Watch:
                 for namespace in self.namespaces:
                     group.create_task(self._feed(resource, readers, namespace))
             for source in self.sources:
+                group.create_task(self._hurry(source))
                 for _ in range(WORKERS):
                     group.create_task(source.work())
+
+    async def _hurry(self, source: Source) -> None:
+        await self.pace.sleep(PATIENCE)
+        await source.hurry()
 
     def _feeds(self) -> dict[Resource, list["Reader"]]:
         feeds: dict[Resource, list[Reader]] = {}
@@ -61,10 +72,20 @@ class Watch:
         reads = tuple(dict.fromkeys(reader.reads for reader in readers))
         events = follow(self.api, resource, namespace, reads, pace=self.pace)
         async with aclosing(events):
-            async for event in events:
+            async for heard in events:
+                event = _told_apart(heard)
                 self._note(event, resource)
                 for reader in readers:
-                    await reader.heed(event, namespace)
+                    await self._heed(reader, event, namespace)
+
+    async def _heed(self, reader: "Reader", event: Event, namespace: str) -> None:
+        """As long as the store is away, the stream waits: what it told must not be forgotten."""
+        while True:
+            try:
+                return await reader.heed(event, namespace)
+            except CheckrailError as error:
+                log.warning("cannot take in what was told, trying again", reason=str(error))
+                await self.pace.sleep(AGAIN)
 
     def _note(self, event: Event, resource: Resource) -> None:
         self.metrics.watch_event(resource.id, _WATCHED[type(event)])
@@ -79,6 +100,13 @@ class Watch:
                 object=event.head.name,
                 reason=event.error,
             )
+
+
+def _told_apart(event: Event) -> Event:
+    """An object without a name or uid cannot be told from others: as good as unreadable."""
+    if isinstance(event, Changed | Gone) and not (event.head.uid and event.head.name):
+        return Malformed(event.head, "it has no metadata.name or no metadata.uid")
+    return event
 
 
 @dataclass(frozen=True, slots=True)

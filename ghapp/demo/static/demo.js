@@ -454,8 +454,8 @@ function drawEvents() {
     const time = element("time", "muted", clock(event.time));
     time.dateTime = event.time;
     head.append(element("span", `dot ${tone}`), element("span", "type", `${subject}.${predicate}`),
-      element("span", `outcome ${tone}`, outcome), time);
-    const where = element("p", "subject muted", event.subject.split("/").slice(0, 2).join("/"));
+      element("span", `outcome ${tone}`, outcome), time,
+      element("span", "subject muted", event.subject.split("/").slice(0, 2).join("/")));
     const code = element("pre");
     code.tabIndex = 0;
     code.setAttribute("aria-label", "The event as JSON");
@@ -463,7 +463,7 @@ function drawEvents() {
       if (box.open && !code.textContent) code.textContent = JSON.stringify(event.data, null, 2);
     });
     box.append(head, code);
-    item.append(box, where);
+    item.append(box);
     return item;
   }, () => {});
 }
