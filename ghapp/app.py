@@ -161,6 +161,13 @@ class _Builder:
             progress_interval=settings.progress_interval,
         )
         secrets = settings.github.webhook_secrets if settings.github else ()
+        if self.role == "controller":
+            secrets = ()  # webhooks belong to who works on them
+        metrics.expect(
+            resources=(resource.id for adapter in adapters for resource in watched(adapter)),
+            kinds=(adapter.resource.kind for adapter in adapters),
+            sinks=sinks,
+        )
         checkrail = Checkrail(
             settings=settings,
             role=self.role,
@@ -172,7 +179,9 @@ class _Builder:
             outbox=Outbox(desk=desk, metrics=metrics, jitter=random.random),
             inbox=self._inbox(desk, github, kube, adapters, metrics),
             watch=self._watch(desk, kube, adapters, metrics),
-            upkeep=Upkeep(store=store, github=github, clock=clock),
+            upkeep=Upkeep(
+                store=store, github=None if self.role == "controller" else github, clock=clock
+            ),
             stack=self.stack,
         )
         checkrail.server.ready = lambda: _unready(checkrail)
@@ -268,6 +277,11 @@ def build_sink(kind: SinkType, given: Mapping[str, Any], ports: Mapping[str, Any
     names = [each.name for each in fields(typing.cast("Any", kind.build)) if each.init]
     values = {**ports, "settings": settings}
     return kind.build(**{name: values[name] for name in names if name in values})
+
+
+def watched(adapter: Adapter[Any]) -> Sequence[Resource]:
+    """All that is followed for the sake of a source."""
+    return [adapter.resource, *(part.resource for part in adapter.parts)]
 
 
 def plans_of(adapter: Adapter[Any]) -> Plans:

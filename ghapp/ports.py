@@ -169,7 +169,10 @@ class Store(Protocol):
         """Rows that still wait for their end."""
 
     async def commit(self, commit: Commit) -> None:
-        """All of it or nothing; raises Conflict. Effects whose key is known are ignored."""
+        """All of it or nothing; raises Conflict.
+
+        An effect whose key is known is ignored, or tried again if it was parked.
+        """
 
     async def accept(self, delivery: Delivery) -> bool:
         """Keep a webhook; False when its guid is known."""

@@ -55,7 +55,7 @@ spec:
 """
 
 
-async def until(what: Callable[[], Any], *, limit: float = 15.0) -> Any:
+async def until(what: Callable[[], Any], *, limit: float = 60.0) -> Any:
     """Waits until `what` is true, and returns it; fails after `limit` seconds."""
     async with asyncio.timeout(limit):
         while not (value := what()):

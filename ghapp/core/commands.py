@@ -86,6 +86,33 @@ def plan(command: Press | RerunAll, facts: Facts, *, rules: Rules) -> Decision:
     return decision
 
 
+def excuse(
+    command: Press | RerunAll,
+    reason: str,
+    targets: tuple[Target, ...],
+    *,
+    at: datetime,
+    rules: Rules,
+) -> Decision:
+    """The answer where the facts of a command cannot be had: it is neither done nor refused."""
+    verb = verb_of(command)
+    if verb is None:
+        return NOTHING
+    text = _cannot(verb, command.login, reason)
+    answers = [
+        noticed(target.seen, Notice(at=at, text=text), rules=rules)
+        for target in _concerned(command, targets)
+    ]
+    return Decision(
+        seen=tuple(seen for answer in answers for seen in answer.seen),
+        effects=tuple(effect for answer in answers for effect in answer.effects),
+    )
+
+
+def _cannot(verb: Verb, login: str, reason: str) -> str:
+    return f"{markdown.who(login)}: cannot {_DOING[verb]}: {markdown.text(reason)}."
+
+
 def _concerned(command: Press | RerunAll, targets: tuple[Target, ...]) -> list[Target]:
     """The targets that really are on this commit of this repository."""
     ours = [target for target in targets if _is_on(target.seen.look, command)]
@@ -112,7 +139,7 @@ def _one(
         _authorize(command, facts)
         effect = _effect(verb, command.login, target, facts, rules)
     except Refused as refusal:
-        text = f"{markdown.who(command.login)}: cannot {_DOING[verb]}: {markdown.text(refusal.reason)}."
+        text = _cannot(verb, command.login, refusal.reason)
         return noticed(target.seen, Notice(at=facts.at, text=text), rules=rules)
     return Decision(effects=(effect,))
 

@@ -6,6 +6,7 @@ goes into one temporary folder, which goes when the demo ends.
 """
 
 import asyncio
+import os
 import secrets
 import socket
 import tempfile
@@ -171,8 +172,13 @@ def _bound(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port))
     except OSError as error:
         raise CheckrailError(
-            f"cannot listen on {host}:{port}: {error.strerror}; choose another with --port"
+            f"cannot listen on {host}:{port}: {_reason(error)}; choose another with --port"
         ) from error
+
+
+def _reason(error: OSError) -> str:
+    """Why, in the system's words; Python's own add the address once more."""
+    return os.strerror(error.errno) if error.errno else str(error)
 
 
 def _url(listening: socket.socket) -> str:

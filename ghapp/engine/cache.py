@@ -19,6 +19,8 @@ class Entry:
     namespace: str
     name: str
     gone: bool = False
+    failed: int = 0
+    """Looks in a row that failed for a reason of ours."""
     seen: Seen | None = None
     """The row as we last committed or read it; somebody else may have changed it since."""
 

@@ -15,14 +15,15 @@ import msgspec
 
 from ghapp import log as logs
 from ghapp.core import retry
-from ghapp.core.commands import Facts, Plans, Target, plan, verb_of
+from ghapp.core.commands import Facts, Plans, Target, excuse, plan, verb_of
 from ghapp.core.decide import NOTHING, Decision
+from ghapp.core.effects import SetCheck
 from ghapp.core.model import Repository, Verb
 from ghapp.core.seen import Seen
 from ghapp.core.source import Resource
 from ghapp.core.webhook import InstallationChanged, Press, RerunAll, parse
 from ghapp.engine.desk import Desk
-from ghapp.errors import DeliveryError, Reject, Retry
+from ghapp.errors import Reject, Retry
 from ghapp.metrics import CommandResult, Metrics
 from ghapp.ports import Clusters, Delivery, GitHub
 
@@ -34,6 +35,8 @@ GATHER_LIMIT: Final = 30.0
 GIVE_UP: Final = timedelta(hours=24)
 """A click that could not be judged for a day is not what anybody wants any more."""
 IDLE: Final = 30.0
+SOON: Final = 1.0
+"""Seconds between looks while a delivery waits for its next try."""
 _NEEDS_OBJECT: Final = frozenset({Verb.RERUN, Verb.CANCEL, Verb.RECONCILE})
 
 
@@ -57,10 +60,20 @@ class Inbox:
         while True:
             arrived = asyncio.ensure_future(store.arrived())
             try:
-                if not await self.step(self.desk.clock()):
-                    await asyncio.wait({arrived}, timeout=IDLE)
+                if pause := await self._pass():
+                    await asyncio.wait({arrived}, timeout=pause)
             finally:
                 arrived.cancel()
+
+    async def _pass(self) -> float:
+        """Works on what is due; seconds until something else may be."""
+        try:
+            if await self.step(self.desk.clock()):
+                return 0.0
+            return SOON if (await self.desk.store.backlog()).deliveries else IDLE
+        except Exception:
+            log.exception("cannot see which deliveries are due")
+            return SOON
 
     async def step(self, now: datetime) -> int:
         """Works on what is due, once; how many deliveries that were."""
@@ -72,8 +85,12 @@ class Inbox:
         with logs.bind(delivery=delivery.guid):
             try:
                 await self._work(delivery)
-            except DeliveryError as error:
+            except Retry as error:
                 await self._postpone(delivery, error)
+            except Reject as error:
+                await self._give_up(delivery, error.reason)
+            except TimeoutError:
+                await self._postpone(delivery, Retry("the facts did not come in time"))
             except Exception as error:
                 log.exception("a delivery failed unexpectedly", webhook=delivery.event)
                 await self._postpone(delivery, Retry(f"unexpected {type(error).__name__}"))
@@ -173,23 +190,37 @@ class Inbox:
             raise
         return found if found.get("metadata", {}).get("uid") == subject.uid else None
 
-    async def _postpone(self, delivery: Delivery, error: DeliveryError) -> None:
+    async def _postpone(self, delivery: Delivery, error: Retry) -> None:
         now = self.desk.clock()
         if now - delivery.received > GIVE_UP:
-            log.error("gave up on a delivery", reason=error.reason, webhook=delivery.event)
-            await self.desk.commit(_nothing, delivery=delivery.guid)
+            await self._give_up(delivery, error.reason)
             return
-        after = error.after if isinstance(error, Retry) else None
-        pause = retry.backoff(delivery.tries, jitter=self.jitter()) if after is None else after
-        log.warning("a delivery has to wait", reason=error.reason, pause=pause)
+        tries = delivery.tries + 1
+        pause = retry.backoff(tries, self.jitter()) if error.after is None else error.after
+        log.warning("a delivery has to wait", reason=error.reason, tries=tries, pause=pause)
         due = now + timedelta(seconds=pause)
         await self.desk.store.postpone(delivery.guid, due=due, reason=error.reason)
 
+    async def _give_up(self, delivery: Delivery, reason: str) -> None:
+        """What cannot be judged is not done, and whoever asked is told so."""
+        log.error("gave up on a delivery", reason=reason, webhook=delivery.event)
+        command = self._read(delivery)
+
+        async def excuse_() -> Decision:
+            if not isinstance(command, Press | RerunAll):
+                return NOTHING
+            targets = tuple(Target(seen=seen) for seen in await self._concerned(command))
+            return excuse(command, reason, targets, at=delivery.received, rules=self.desk.rules)
+
+        await self.desk.commit(excuse_, delivery=delivery.guid)
+        if isinstance(command, Press | RerunAll) and (verb := verb_of(command)):
+            self.metrics.command(verb, "failed")
+
 
 def _result(decision: Decision) -> CommandResult:
-    if decision is NOTHING:
-        return "not_ours"
-    return "refused" if decision.seen else "done"
+    if any(not isinstance(effect, SetCheck) for effect in decision.effects):
+        return "done"
+    return "refused" if decision.seen else "not_ours"
 
 
 async def _nothing() -> Decision:

@@ -33,6 +33,9 @@ UNEXPECTED_BORNE: Final = 5
 """An error that is not ours is a defect: after so many tries the effect is parked for a person."""
 IDLE: Final = 30.0
 """Seconds between looks when nothing is known to be due: another process may share the store."""
+AGAIN: Final = 5.0
+"""Seconds until the store is asked again that could not answer."""
+LONGEST_AGAIN: Final = 60.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -79,20 +82,27 @@ class Outbox:
         running = self._running.setdefault(sink, set())
         while True:
             changed = asyncio.ensure_future(self.desk.store.changed())
-            now = self.desk.clock()
-            room = self.at_once - len(running)
-            claimed = await self.desk.store.claim(sink, now, room) if room else ()
-            for row in claimed:
-                task = asyncio.create_task(self._deliver(row), name=f"deliver {row.key}")
-                running.add(task)
-                task.add_done_callback(running.discard)
-            pause = 0.0 if room and len(claimed) == room else await self._pause(sink)
             try:
+                pause = await self._begin(sink, running)
                 await asyncio.wait(
                     {changed, *running}, timeout=pause, return_when=asyncio.FIRST_COMPLETED
                 )
             finally:
                 changed.cancel()
+
+    async def _begin(self, sink: str, running: set[asyncio.Task[None]]) -> float:
+        """Begins what is due, as far as there is room; seconds until something else may be."""
+        room = self.at_once - len(running)
+        try:
+            claimed = await self.desk.store.claim(sink, self.desk.clock(), room) if room else ()
+            for row in claimed:
+                task = asyncio.create_task(self._deliver(row), name=f"deliver {row.key}")
+                running.add(task)
+                task.add_done_callback(running.discard)
+            return await self._pause(sink) if len(claimed) < room else IDLE  # full: one must end
+        except Exception:
+            log.exception("cannot see what is due", sink=sink)
+            return AGAIN
 
     async def _pause(self, sink: str) -> float:
         due = await self.desk.store.next_due(sink)
@@ -106,10 +116,11 @@ class Outbox:
             settled, receipt = await self._try(row)
             seconds = asyncio.get_running_loop().time() - began
             self.metrics.delivery(row.sink, _RESULT[type(settled)], seconds)
-            try:
-                await self._settle(row, settled, receipt)
-            except Exception:  # the row stays held; told once, and done again after a restart
-                log.exception("could not settle a delivery")
+            text = receipt.notice or _apology(row, settled)
+            tries = 0
+            while not await self._settle(row, settled, text if tries < UNEXPECTED_BORNE else ""):
+                tries += 1
+                await asyncio.sleep(retry.backoff(tries, self.jitter(), cap=LONGEST_AGAIN))
 
     async def _try(self, row: Claimed) -> tuple[Settled, Receipt]:
         try:
@@ -147,12 +158,17 @@ class Outbox:
         log.error("effect parked", reason=reason, tries=row.tries + 1, mend="checkrail dead")
         return Parked(row=row.row, reason=reason)
 
-    async def _settle(self, row: Claimed, settled: Settled, receipt: Receipt) -> None:
-        text = receipt.notice or _apology(row, settled)
-        if text:
-            await self.desk.answer(row.effect.subject.key, text, settled)
-            return
-        await self.desk.commit(_nothing_more, settled=settled)
+    async def _settle(self, row: Claimed, settled: Settled, text: str) -> bool:
+        """False when the store did not take it: the row stays held, and its lane stands still."""
+        try:
+            if text:
+                await self.desk.answer(row.effect.subject.key, text, settled)
+            else:
+                await self.desk.commit(_nothing_more, settled=settled)
+        except Exception:
+            log.exception("could not settle a delivery")
+            return False
+        return True
 
 
 _RESULT: Final[Mapping[type[Settled], DeliveryResult]] = {

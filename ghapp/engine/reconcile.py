@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ghapp import log as logs
+from ghapp.core import retry
 from ghapp.core.decide import NOTHING, Decision, decide, vanished
 from ghapp.core.model import Observation
 from ghapp.core.seen import Seen
@@ -27,7 +28,7 @@ log = logs.get(__name__)
 WORKERS: Final = 16
 """Looks at the same time; the store groups their commits."""
 RETRY_AFTER: Final = 5.0
-"""Seconds until an object is looked at again whose look failed for a reason of ours."""
+"""Seconds until an object is looked at again whose look failed for a reason of ours; doubled."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -179,18 +180,23 @@ class Source:
         """Looks at what is marked, until cancelled."""
         while True:
             uid = await self.queue.get()
-            again: float | None = None
             try:
                 await self.look(uid)
             except Exception:
-                log.exception("a look failed", uid=uid)
-                self.metrics.look(self.adapter.resource.kind, "failed")
-                again = RETRY_AFTER
+                entry = self.cache.entries.get(uid)
+                log.exception("a look failed", uid=uid, object=entry.name if entry else "")
+                self._look_again(uid, entry)
             finally:
                 self.queue.done(uid)
-            if again is not None:
-                loop = asyncio.get_running_loop()
-                loop.call_later(again, self.queue.put_nowait, uid)
+
+    def _look_again(self, uid: str, entry: Entry | None) -> None:
+        """After a pause that grows: a defect of ours may stay, and be reported each time."""
+        self.metrics.look(self.adapter.resource.kind, "failed")
+        failed = entry.failed if entry else 0
+        if entry is not None:
+            entry.failed += 1
+        pause = retry.backoff(failed + 1, 1.0, base=RETRY_AFTER)
+        asyncio.get_running_loop().call_later(pause, self.queue.put_nowait, uid)
 
     async def look(self, uid: str) -> None:
         """Observes an object as it is now, decides, commits."""
@@ -208,6 +214,7 @@ class Source:
         with logs.bind(subject=look.subject.key):
             if not await self._told(uid, entry, look, gone=gone):
                 return
+        entry.failed = 0
         if gone:
             self._forget(uid)
         elif entry.seen is not None and not entry.seen.open:

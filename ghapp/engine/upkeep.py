@@ -60,4 +60,6 @@ async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
             await work()
         except CheckrailError as error:
             log.warning("upkeep failed, trying again later", reason=str(error))
+        except Exception:
+            log.exception("upkeep failed unexpectedly, trying again later")
         await asyncio.sleep(seconds)

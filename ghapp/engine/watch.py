@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from ghapp import log as logs
 from ghapp.core.source import Child, Neighbour, Part, Resource
@@ -86,6 +86,10 @@ class Watch:
             except CheckrailError as error:
                 log.warning("cannot take in what was told, trying again", reason=str(error))
                 await self.pace.sleep(AGAIN)
+            except Exception:
+                log.exception("an event that nobody understands", resource=reader.resource.id)
+                self.metrics.malformed(reader.resource.id)
+                return None
 
     def _note(self, event: Event, resource: Resource) -> None:
         self.metrics.watch_event(resource.id, _WATCHED[type(event)])

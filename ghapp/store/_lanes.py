@@ -93,7 +93,11 @@ class Lanes:
     # --- in -----------------------------------------------------------------------------------
 
     def add(self, db: Connection, new: NewRow, now: int) -> None:
-        """Puts an effect at the end of its lane, unless its key is known."""
+        """Puts an effect at the end of its lane, unless its key is known.
+
+        One that was given up is tried again: what it failed for may be mended since, and somebody
+        asks for it once more.
+        """
         added = db.execute(
             SQL["effect_insert"],
             {
@@ -107,6 +111,9 @@ class Lanes:
                 "now": now,
             },
         ).fetchall()
+        if not added:
+            for (row,) in _all(db, "effect_parked", {"sink": new.sink, "key": new.key}):
+                self.revive(db, row, new.due)
         for row, head in added:
             if new.newest and not head:
                 self._replace(db, _Place(row, new.sink, new.lane, True, "pending", 0, False), now)

@@ -83,6 +83,10 @@ VALUES (:sink, :key, :lane, :subject, :newest,
 ON CONFLICT (sink, key) DO NOTHING
 RETURNING row, head;
 
+-- name: effect_parked
+-- The row of a key that was given up.
+SELECT row FROM effects WHERE sink = :sink AND key = :key AND state = 'parked';
+
 -- name: effect_by_row
 -- What settling and reviving need to know of a row.
 SELECT sink, lane, newest, state, tries, uncertain FROM effects WHERE row = :row;

@@ -47,6 +47,9 @@ class Lanes:
     def add(self, sink: str, *, lane: str, key: str, newest: bool, due: int) -> None:
         """A commit of one effect."""
         if (sink, key) in self.keys:
+            for row in self.rows:
+                if (row.sink, row.key, row.state) == (sink, key, "parked"):
+                    self.revive(row, due)
             return
         self.keys.add((sink, key))
         self.count += 1

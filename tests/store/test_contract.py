@@ -750,3 +750,13 @@ async def test_a_closed_store_says_so(store: Store) -> None:
         await store.commit(Commit())
     with pytest.raises(CheckrailError, match="the store is closed"):
         await store.claim("a", NOW, 1)
+
+
+async def test_what_was_given_up_and_is_asked_for_again_is_tried_again(store: Store) -> None:
+    await put(store, event(1))
+    claimed = await take_one(store)
+    await store.commit(Commit(settled=Parked(row=claimed.row, reason="r")))
+    await put(store, event(1))
+    again = await take_one(store)
+    assert (again.row, again.tries) == (claimed.row, 0)
+    assert await store.dead() == []
