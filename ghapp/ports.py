@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from ghapp.core.effects import Effect
 from ghapp.core.model import Repository
-from ghapp.core.seen import Seen
+from ghapp.core.seen import Excerpt, Seen
 from ghapp.core.source import Resource
 
 Clock = Callable[[], datetime]
@@ -64,6 +64,8 @@ class Receipt:
     """Kept for the next effect of the lane."""
     notice: str = ""
     """An answer for the person who asked, in Markdown."""
+    excerpt: Excerpt | None = None
+    """What the logs said, for the subject's check."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,8 +83,8 @@ class Server:
             raise Refused("the signature does not match", status=401)
         event = request.headers.get("X-GitHub-Event", "")
         guid = request.headers.get("X-GitHub-Delivery", "")
-        if not (0 < len(event) <= HEADER_LIMIT and 0 < len(guid) <= HEADER_LIMIT):
-            raise self._malformed("X-GitHub-Event or X-GitHub-Delivery is missing or too long")
+        if not (_is_word(event) and _is_word(guid)):
+            raise self._malformed("X-GitHub-Event or X-GitHub-Delivery is missing or no word")
         if not is_json_object(body):
             hint = "set the webhook's content type to application/json"
             raise self._malformed(f"the body is not a JSON object; {hint}")
@@ -135,6 +135,11 @@ class Server:
     async def _metrics(self, request: web.Request) -> web.Response:
         self.metrics.backlog(await self.store.backlog())
         return web.Response(body=self.metrics.render(), headers={"Content-Type": CONTENT_TYPE})
+
+
+def _is_word(text: str) -> bool:
+    """Whether it can be stored and logged as it is."""
+    return 0 < len(text) <= HEADER_LIMIT and text.isascii() and text.isprintable()
 
 
 @web.middleware

@@ -10,18 +10,20 @@ import itertools
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from ghapp.app import Checkrail
+from ghapp.app import Checkrail, utc_now
 from ghapp.demo.github import App, CheckRun, GitHub
 from ghapp.demo.github.apps import new_private_key
 from ghapp.demo.kube import KubeApi
+from ghapp.ports import Clock
 from ghapp.secret import Secret
-from ghapp.serve import application
+from ghapp.serve import application, runner_of
 from ghapp.settings import GitHubSettings, Settings
 
 TOKEN = "kube-token"
@@ -55,12 +57,23 @@ spec:
 """
 
 
+def ago(seconds: float) -> str:
+    """A moment of the recent past, as Kubernetes writes it."""
+    return (datetime.now(UTC) - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 async def until(what: Callable[[], Any], *, limit: float = 60.0) -> Any:
     """Waits until `what` is true, and returns it; fails after `limit` seconds."""
     async with asyncio.timeout(limit):
-        while not (value := what()):
+        while not (value := what()):  # noqa: ASYNC110 - far sides and other processes ring no bell
             await asyncio.sleep(0.01)
         return value
+
+
+def stamp(created: Mapping[str, Any], seconds: float) -> str:
+    """So long after an object was created: what ended long before the product came is no news."""
+    moment = datetime.fromisoformat(created["metadata"]["creationTimestamp"])
+    return (moment + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass
@@ -102,7 +115,8 @@ class World:
     kube_url: str
     commit: str = ""
     """Head of acme/shop."""
-    hook: str = ""
+    url: str = ""
+    """Of the product that is running."""
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     def settings(self, **changes: Any) -> Settings:
@@ -129,18 +143,27 @@ class World:
         return Settings(**{**values, **changes})
 
     @contextlib.asynccontextmanager
-    async def running(self, **changes: Any) -> AsyncIterator[Checkrail]:
-        """The product, started; told to stop at the end."""
-        checkrail = await Checkrail.open(self.settings(**changes))
-        async with TestServer(application(checkrail)) as server:
-            self.app.webhook_url = str(server.make_url("/github/webhook"))
+    async def running(
+        self,
+        *,
+        role: str = "all",
+        clock: Clock = utc_now,
+        tune: Callable[[Checkrail], None] = lambda _: None,
+        **changes: Any,
+    ) -> AsyncIterator[Checkrail]:
+        """The product, started; told to stop at the end. `tune` changes its patience."""
+        checkrail = await Checkrail.open(self.settings(**changes), role=role, clock=clock)
+        tune(checkrail)
+        async with served(checkrail) as self.url:
+            self.app.webhook_url = f"{self.url}/github/webhook"
             task = asyncio.create_task(checkrail.run())
             try:
                 yield checkrail
             finally:
                 task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+                (end,) = await asyncio.gather(task, return_exceptions=True)
                 await checkrail.close()
+        assert isinstance(end, asyncio.CancelledError), f"it ended by itself: {end!r}"
 
     # -- what happens in the cluster --------------------------------------------------------------
 
@@ -173,13 +196,13 @@ class World:
                     "status": status,
                     "reason": reason,
                     "message": f"it is {reason}",
-                    "lastTransitionTime": "2026-11-21T09:00:09Z",
+                    "lastTransitionTime": stamp(run, 9),
                 }
             ],
-            "startTime": "2026-11-21T09:00:01Z",
+            "startTime": stamp(run, 1),
         }
         if status != "Unknown":
-            value["completionTime"] = "2026-11-21T09:00:31Z"
+            value["completionTime"] = stamp(run, 31)
         name = run["metadata"]["name"]
         self.kube.patch("PipelineRun", "ci", name, {"status": value}, subresource="status")
 
@@ -203,15 +226,15 @@ class World:
         existing = self.kube.list("HelmRelease", namespace)
         helm_version = len(existing[0]["status"]["history"]) + 1 if existing else 1
         if existing:
-            self.kube.patch("HelmRelease", namespace, "shop", {"spec": document["spec"]})
+            created = self.kube.patch("HelmRelease", namespace, "shop", {"spec": document["spec"]})
         else:
-            self.kube.create(document)
+            created = self.kube.create(document)
         history = existing[0]["status"]["history"] if existing else []
         self.kube.patch(
             "HelmRelease",
             namespace,
             "shop",
-            {"status": _released(version, helm_version, history)},
+            {"status": _released(version, helm_version, history, created)},
             subresource="status",
         )
 
@@ -229,8 +252,10 @@ class World:
         return next(iter(reversed(self.checks(name))), None)
 
 
-def _released(version: str, helm_version: int, history: list[Any]) -> dict[str, Any]:
-    at = "2026-11-21T09:10:00Z"
+def _released(
+    version: str, helm_version: int, history: list[Any], created: Mapping[str, Any]
+) -> dict[str, Any]:
+    at = stamp(created, 40 * helm_version)
     reason = "InstallSucceeded" if helm_version == 1 else "UpgradeSucceeded"
     message = f"Helm {'install' if helm_version == 1 else 'upgrade'} succeeded"
     condition = {"status": "True", "reason": reason, "message": message, "lastTransitionTime": at}
@@ -263,6 +288,18 @@ def _kubeconfig(url: str) -> dict[str, Any]:
         "users": [{"name": "world", "user": {"token": TOKEN}}],
         "contexts": [{"name": "world", "context": {"cluster": "world", "user": "world"}}],
     }
+
+
+@contextlib.asynccontextmanager
+async def served(checkrail: Checkrail) -> AsyncIterator[str]:
+    """The product's web server on a loopback port, as `checkrail run` has it; its address."""
+    runner = runner_of(application(checkrail))
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
 
 
 _KEY = ""

@@ -13,7 +13,8 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct
 
-from ghapp.core.model import Conclusion, Repository, Subject
+from ghapp.core.annotations import Annotation
+from ghapp.core.model import Conclusion, LogSource, Repository, Subject
 from ghapp.core.source import Create, Patch
 
 
@@ -63,6 +64,8 @@ class SetCheck(_Effect, tag="set-check", frozen=True, kw_only=True):
     """A completed check is final on GitHub: a long-lived object that runs again gets a new one."""
     progress: bool = False
     """Nothing but details changed since the last state: it can wait for the progress interval."""
+    annotations: tuple[Annotation, ...] = ()
+    """On files and lines; GitHub appends what is sent, so the sink sends each set once."""
     search: bool = False
     """The check may exist already although we never made it (the store was lost)."""
 
@@ -80,6 +83,24 @@ class SetCheck(_Effect, tag="set-check", frozen=True, kw_only=True):
     def newest(self) -> bool:
         """Checks: only the newest."""
         return True
+
+
+class ReadLogs(_Effect, tag="read-logs", frozen=True, kw_only=True):
+    """Read the logs of a run that did not succeed, for its check."""
+
+    subject: Subject
+    logs: tuple[LogSource, ...]
+    attempt: int = 0
+
+    @property
+    def lane(self) -> str:
+        """One attempt of one run."""
+        return f"logs/{self.subject.key}#{self.attempt}"
+
+    @property
+    def key(self) -> str:
+        """Once."""
+        return self.lane
 
 
 class Link(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -175,4 +196,4 @@ class Promote(_Asked, tag="promote", frozen=True, kw_only=True):
         return f"promotion/{self.marker}"
 
 
-Effect: TypeAlias = SetCheck | EmitEvent | Rerun | Cancel | Reconcile | Promote
+Effect: TypeAlias = SetCheck | ReadLogs | EmitEvent | Rerun | Cancel | Reconcile | Promote

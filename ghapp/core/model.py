@@ -71,6 +71,7 @@ class SubjectType(StrEnum):
     PIPELINERUN = "pipelinerun"
     TASKRUN = "taskrun"
     SERVICE = "service"
+    ENVIRONMENT = "environment"
 
 
 class Verb(StrEnum):
@@ -118,6 +119,14 @@ class Subject(Value, frozen=True, kw_only=True):
         return (
             full if len(full.encode()) <= 255 else f"{self.kind}/{self.namespace}//{self.uid}{tail}"
         )
+
+
+_CREDENTIALS: Final = re.compile(r"(?<=://)[^\s/'\"<>]+@")
+
+
+def without_credentials(text: str) -> str:
+    """`text` with its URLs as one may show them: what stands before the host is left out."""
+    return _CREDENTIALS.sub("", text) if "@" in text else text
 
 
 _SHA: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
@@ -172,6 +181,19 @@ class Step(Value, frozen=True, kw_only=True):
     """It failed, and the run says that this does not matter."""
 
 
+class LogSource(Value, frozen=True, kw_only=True):
+    """Where a part of the run wrote its log."""
+
+    step: str
+    """The `Step` that it belongs to."""
+    container: str = ""
+    """Empty: every container of the pod that failed."""
+    pod: str = ""
+    selector: str = ""
+    """A label selector, where the pod's name is not known: ``job-name=migrate``."""
+    failed: bool = False
+
+
 class Occurrence(Value, frozen=True, kw_only=True):
     """Something that happened to a long-lived subject, told once: a deployment, an incident."""
 
@@ -183,6 +205,10 @@ class Occurrence(Value, frozen=True, kw_only=True):
     artifact: str = ""
     """A package URL (purl): what is running now, or what failed to."""
     description: str = ""
+    subject: str = ""
+    """What it happened to, where that is neither the service nor the environment: a test suite."""
+    outcome: Phase | None = None
+    """How it ended, if it is something that ends: a test suite."""
 
 
 class Observation(Value, frozen=True, kw_only=True):
@@ -209,6 +235,8 @@ class Observation(Value, frozen=True, kw_only=True):
     """Where the phase alone would give the wrong one: a timeout, a failure declared harmless."""
     revision: Revision | None = None
     steps: tuple[Step, ...] = ()
+    logs: tuple[LogSource, ...] = ()
+    """What to read when the run did not succeed: the failing parts first."""
     results: tuple[tuple[str, str], ...] = ()
     """Named values that the run gave, as text."""
     occurrences: tuple[Occurrence, ...] = ()
@@ -223,5 +251,10 @@ class Observation(Value, frozen=True, kw_only=True):
     """uid of the run that this one repeats."""
     living: bool = False
     """A long-lived object: it may fail and recover, and may run again under the same revision."""
+    generation: int = 0
+    """Of a long-lived object: which state of its spec this is about; its commit belongs to that."""
+    turn: str = ""
+    """Of a long-lived object: which run led to this; another turn was another run, even if nobody
+    saw it run. Empty: not known."""
     verbs: tuple[Verb, ...] = ()
     """What may be asked of it in this state."""

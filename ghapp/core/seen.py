@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from ghapp.core.annotations import Annotation
 from ghapp.core.effects import Check
 from ghapp.core.model import Milestone, Observation, Value
 
@@ -11,6 +12,13 @@ class Notice(Value, frozen=True, kw_only=True):
 
     at: datetime
     text: str
+
+
+class Excerpt(Value, frozen=True, kw_only=True):
+    """What the logs of a run say: Markdown for the check's text, and findings on files."""
+
+    text: str = ""
+    annotations: tuple[Annotation, ...] = ()
 
 
 class Seen(Value, frozen=True, kw_only=True):
@@ -31,6 +39,8 @@ class Seen(Value, frozen=True, kw_only=True):
     serial: int = 0
     attempt: int = 0
     notices: tuple[Notice, ...] = ()
+    excerpt: Excerpt | None = None
+    """Of the present attempt's logs; None: not read."""
     chain: str = ""
     """Pinned at the first look, so that all events of a run carry the same one."""
     closed: bool = False

@@ -70,9 +70,13 @@ class Cache:
     def drop_child(self, uid: str) -> str | None:
         """A part is gone; the uid of the object that it was part of.
 
-        It stays in its parent's picture: a task that was cleaned away did run.
+        It stays in its parent's picture: a task that was cleaned away did run. Of a parent that is
+        gone itself there is none: a finalizer lets the part be changed once more, and kept anew.
         """
-        return self.parents.pop(uid, None)
+        parent = self.parents.pop(uid, None)
+        if parent is not None and parent not in self.entries:
+            self._drop_children(parent)
+        return parent
 
     def children_of(self, uid: str) -> tuple[Any, ...]:
         """The parts of an object, in no order."""

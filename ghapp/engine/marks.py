@@ -14,13 +14,14 @@ class Queue:
         self._waiting: dict[str, None] = {}
         self._busy: set[str] = set()
         self._again: set[str] = set()
-        self._some = asyncio.Event()
+        self._some = asyncio.Semaphore(0)  # one permit for each that waits, and so one worker
         self._room = asyncio.Event()
         self._room.set()
 
     async def put(self, key: str) -> None:
-        """Marks a key; waits as long as too many wait already."""
-        await self._room.wait()
+        """Marks a key; a new one waits as long as too many wait already."""
+        while not (key in self._waiting or key in self._busy or self._room.is_set()):
+            await self._room.wait()
         self.put_nowait(key)
 
     def put_nowait(self, key: str) -> None:
@@ -28,16 +29,15 @@ class Queue:
         if key in self._busy:
             self._again.add(key)
             return
-        self._waiting[key] = None
-        self._some.set()
+        if key not in self._waiting:
+            self._waiting[key] = None
+            self._some.release()
         if len(self._waiting) >= QUEUE_LIMIT:
             self._room.clear()
 
     async def get(self) -> str:
         """The key that waits longest; it is not given out again before `done`."""
-        while not self._waiting:
-            self._some.clear()
-            await self._some.wait()
+        await self._some.acquire()
         key = next(iter(self._waiting))
         del self._waiting[key]
         self._busy.add(key)

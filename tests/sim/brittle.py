@@ -56,10 +56,26 @@ class Bomb:
             try:
                 self.tick(f"{request.method} {request.path}")
             except Crash:
-                assert request.transport is not None
-                request.transport.abort()
-                raise web.HTTPServiceUnavailable from None
+                return _cut(request)
         return await handler(request)
+
+
+@web.middleware
+async def hang_up(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """A web request to the process dies with it."""
+    try:
+        return await handler(request)
+    except Crash:
+        return _cut(request)
+
+
+def _cut(request: web.Request) -> web.Response:
+    """Whoever asked hears nothing: the connection is gone."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response(status=503)
 
 
 @dataclass

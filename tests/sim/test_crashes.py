@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from ghapp import config
 from ghapp.app import Checkrail, utc_now
-from ghapp.serve import application
 from ghapp.store import open_store
-from tests.sim.brittle import Bomb, Brittle, Crash
+from tests.sim.brittle import Bomb, Brittle, Crash, hang_up
 from tests.world import World, until, world
 
 POINTS_AT_LEAST = 40
@@ -37,7 +37,9 @@ async def live(w: World, bomb: Bomb, once: asyncio.Event) -> None:
     brittle = Brittle(store, bomb)
     checkrail = await Checkrail.build(settings, config.load(settings.config), brittle)
     checkrail.upkeep.sweep_every = 0.5  # a click that found us dead is fetched; minutes in life
-    async with TestServer(application(checkrail)) as server:
+    app = web.Application(middlewares=[hang_up])
+    app.add_routes(checkrail.routes())
+    async with TestServer(app) as server:
         w.app.webhook_url = str(server.make_url("/github/webhook"))
         once.set()
         running = asyncio.create_task(checkrail.run())
@@ -67,13 +69,11 @@ async def supervised(w: World, bomb: Bomb) -> AsyncIterator[None]:
             await live(w, bomb, up)
             bomb.rearm()
 
-    task = asyncio.create_task(supervise())
-    try:
+    async with asyncio.TaskGroup() as group:  # a supervisor that fails ends the story
+        task = group.create_task(supervise())
         await up.wait()
         yield
-    finally:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def story(w: World) -> None:
