@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from adapters._read import copies, helm, meta
+from adapters._read import copies, flux, flux_revision, helm, meta
+from adapters._read.flux_request import FORCED, REQUESTED, RESET, request
 from adapters._read.helm import HelmRelease, View, view_of
 from adapters._read.helm_occurrences import occurrences
 from adapters._read.meta import Condition
-from adapters._read.revision import flux_revision
 from ghapp.core.model import (
     Conclusion,
     Observation,
@@ -31,10 +31,10 @@ from ghapp.core.model import (
     SubjectType,
     Verb,
 )
-from ghapp.core.source import Adapter, Asked, Context, Patch, Resource
+from ghapp.core.source import Adapter, Asked, Context, Patch, Tried
 from ghapp.errors import Refused
 
-RESOURCE: Final = Resource("helm.toolkit.fluxcd.io", "v2", "helmreleases", "HelmRelease")
+RESOURCE: Final = flux.HELM_RELEASES
 
 
 def observe(release: HelmRelease, context: Context) -> Observation | None:
@@ -43,8 +43,8 @@ def observe(release: HelmRelease, context: Context) -> Observation | None:
         return None
     view = view_of(release)
     standing = _standing(view, deleted=context.deleted)
-    if standing is None or (view.spec.suspend and not standing.phase.finished):
-        return None  # a suspended release is not going anywhere
+    if standing is None:
+        return None
     notes, metadata = meta.annotations(view.metadata), view.metadata
     name = run_name(view)
     deployed = view.latest if view.latest and view.latest.status == "deployed" else None
@@ -63,13 +63,15 @@ def observe(release: HelmRelease, context: Context) -> Observation | None:
         reason=standing.reason,
         message=standing.message,
         conclusion=standing.conclusion,
-        revision=flux_revision(notes),
+        revision=flux_revision.of_release(release, context.find),
         steps=_steps(view, standing.phase),
         occurrences=occurrences(view, gone=context.deleted),
         environment=notes.environment.strip(),
         version=helm.chart_version(deployed) if deployed else "",
         dashboard_url=meta.dashboard_url(metadata, kind=RESOURCE.kind),
         living=True,
+        generation=standing.generation,
+        turn=_turn(view) if standing.phase.finished else "",
         verbs=() if context.deleted or view.removing else _verbs(view, standing.phase),
     )
 
@@ -94,6 +96,7 @@ class Standing:
     finished: datetime | None = None
     reason: str = ""
     message: str = ""
+    generation: int = 0
 
 
 _NO_ATTEMPT: Final = frozenset({
@@ -112,21 +115,43 @@ def _standing(view: View, *, deleted: bool) -> Standing | None:
     waiting = "" if deleted or view.removing else _wanted(view)
     if waiting:
         phase = phase if phase is Phase.ERRORED else Phase.QUEUED
-    revision = waiting or view.status.last_attempted_revision or _first_revision(view)
     reason, message = _words(view, phase)
     if deleted and not phase.finished:
         phase, reason, message = Phase.CANCELLED, "Deleted", "It was deleted before it finished."
+    elif _halted(view, phase):
+        phase, reason, message = Phase.CANCELLED, SUSPENDED, "Suspended; resume it to go on."
     started = _started(view, phase)
     finished = _finished(view, deleted=deleted) if phase.finished else None
     return Standing(
-        revision=revision,
+        revision=waiting or view.status.last_attempted_revision or _first_revision(view),
         phase=phase,
-        conclusion=_conclusion(phase, reason),
+        conclusion=_conclusion(view, phase, reason),
         started=started,
         finished=max(finished, started) if finished and started else finished,
         reason=reason,
         message=message,
+        generation=_generation(view, phase, attempted=not waiting),
     )
+
+
+SUSPENDED: Final = "Suspended"
+
+
+def _halted(view: View, phase: Phase) -> bool:
+    """Suspended before it came to an end; an action that runs is still let finish."""
+    return bool(view.spec.suspend) and not phase.finished and not view.action
+
+
+def _generation(view: View, phase: Phase, *, attempted: bool) -> int:
+    """Which state of the spec the verdict is about; the latest, where it did not come to one."""
+    last = view.status.last_attempted_generation
+    verdict = phase in {Phase.RUNNING, Phase.SUCCEEDED, Phase.FAILED}
+    return last if attempted and verdict and last else view.metadata.generation
+
+
+def _turn(view: View) -> str:
+    """The newest Helm revision: each action writes one."""
+    return helm.revision_key(view.latest) if view.latest else "none"
 
 
 def _phase(view: View) -> Phase | None:
@@ -179,10 +204,22 @@ def _verdict(view: View) -> Phase:
     return Phase.FAILED
 
 
-def _conclusion(phase: Phase, reason: str) -> Conclusion | None:
-    if phase is not Phase.CANCELLED:
-        return None
-    return Conclusion.NEUTRAL if reason == _CANCELED else Conclusion.CANCELLED
+_HALTS: Final[Mapping[str, Conclusion]] = {
+    _CANCELED: Conclusion.NEUTRAL,
+    SUSPENDED: Conclusion.ACTION_REQUIRED,
+}
+
+
+def _conclusion(view: View, phase: Phase, reason: str) -> Conclusion | None:
+    if phase is Phase.CANCELLED:
+        return _HALTS.get(reason, Conclusion.CANCELLED)
+    if phase is Phase.SUCCEEDED and view.tested.false and _tests_may_fail(view):
+        return Conclusion.NEUTRAL
+    return None
+
+
+def _tests_may_fail(view: View) -> bool:
+    return bool(view.spec.test and view.spec.test.ignore_failures)
 
 
 _EXACT: Final = re.compile(r"v?\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?", re.ASCII)
@@ -251,16 +288,49 @@ def _steps(view: View, phase: Phase) -> tuple[Step, ...]:
     if phase is Phase.QUEUED:
         return ()
     now = Step(name=view.action, phase=Phase.RUNNING, started=_since(view)) if view.action else None
-    if now and now.name in {"install", "upgrade"}:
+    if now and view.replacing:
         return (now,)  # what conditions say is of the attempt before
-    ignore = bool(view.spec.test and view.spec.test.ignore_failures)
     done = (
         _step(_action_name(view.released, "upgrade"), view.released),
-        _step("test", view.tested, tolerated=ignore and view.tested.false),
+        _step("test", view.tested, tolerated=_tests_may_fail(view) and view.tested.false),
+        *_test_hooks(view),
         _step(_action_name(view.remediated, "uninstall"), view.remediated),
+        _drift(view.drifted),
     )
     past = (step for step in done if step and not (now and step.name == now.name))
     return (*past, *((now,) if now and phase is Phase.RUNNING else ()))
+
+
+_HOOK_PHASES: Final[Mapping[str, Phase]] = {
+    "Succeeded": Phase.SUCCEEDED,
+    "Failed": Phase.FAILED,
+    "Running": Phase.RUNNING,
+}
+
+
+def _test_hooks(view: View) -> tuple[Step, ...]:
+    """The chart's tests by name, once they ran."""
+    tested = helm.tested(view) if view.tested.status else None
+    if tested is None:
+        return ()
+    return tuple(
+        Step(
+            name=f"test {name}",
+            phase=_HOOK_PHASES.get(hook.phase, Phase.QUEUED),
+            started=hook.last_started,
+            finished=hook.last_completed,
+            tolerated=_tests_may_fail(view) and hook.phase == "Failed",
+        )
+        for name, hook in helm.hooks(tested)
+    )
+
+
+def _drift(said: Condition) -> Step | None:
+    """That the cluster differs from what was deployed does not fail a release."""
+    if not said.true:
+        return None
+    detail = meta.shown(said.message, 300) or said.reason
+    return Step(name="drift", phase=Phase.FAILED, detail=detail, tolerated=True)
 
 
 def _action_name(said: Condition, otherwise: str) -> str:
@@ -286,21 +356,18 @@ def _verbs(view: View, phase: Phase) -> tuple[Verb, ...]:
     return (Verb.RECONCILE, Verb.RERUN) if failed else (Verb.RECONCILE,)
 
 
-_REQUESTED: Final = "reconcile.fluxcd.io/requestedAt"
-_FORCED: Final = "reconcile.fluxcd.io/forceAt"
-_RESET: Final = "reconcile.fluxcd.io/resetAt"
-
-
 def reconcile(manifest: Mapping[str, Any], subject: Subject, asked: Asked) -> Patch:
     """Look again now; a release that failed is also forced, or looking would change nothing."""
     view = _asked_view(manifest, subject)
-    return _request(subject, asked, (_FORCED, _RESET) if _stuck(view) else ())
+    more = (FORCED, RESET) if _stuck(view) else ()
+    return request(RESOURCE, subject, asked, (REQUESTED, *more))
 
 
 def rerun(manifest: Mapping[str, Any], subject: Subject, asked: Asked) -> Patch:
     """Install or upgrade once more, even if nothing changed; retries are counted anew."""
     view = _asked_view(manifest, subject)
-    return _request(subject, asked, (_FORCED, _RESET) if _stuck(view) else (_FORCED,))
+    more = (FORCED, RESET) if _stuck(view) else (FORCED,)
+    return request(RESOURCE, subject, asked, (REQUESTED, *more))
 
 
 def _asked_view(manifest: Mapping[str, Any], subject: Subject) -> View:
@@ -314,11 +381,9 @@ def _stuck(view: View) -> bool:
     return view.stalled.true or _phase(view) in {Phase.FAILED, Phase.ERRORED}
 
 
-def _request(subject: Subject, asked: Asked, more: tuple[str, ...]) -> Patch:
-    """forceAt and resetAt only count if they equal requestedAt; a repeat changes nothing."""
-    token = f"{asked.at}-{copies.short_hash(asked.token)}"
-    marks = dict.fromkeys((_REQUESTED, *more), token)
-    return copies.patch(RESOURCE, subject, {"metadata": {"annotations": marks}})
+def resolution(release: HelmRelease, context: Context) -> tuple[Tried, ...]:
+    """Which rules were asked for the commit."""
+    return flux_revision.trace_release(release, context.find)
 
 
 ADAPTER: Final = Adapter(
@@ -326,7 +391,9 @@ ADAPTER: Final = Adapter(
     resource=RESOURCE,
     reads=HelmRelease,
     observe=observe,
+    neighbours=flux_revision.NEIGHBOURS,
     rerun=rerun,
     reconcile=reconcile,
+    resolution=resolution,
     documentation="A HelmRelease: each chart version it rolls out is a run.",
 )

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from adapters._read import copies, meta
 from adapters._read.meta import CANCELLED_BY, Condition, Metadata, Read, Time
-from adapters._read.revision import revision
+from adapters._read.revision import revision, trace
 from ghapp.core.model import Conclusion, Observation, Phase, Step, Subject, SubjectType, Verb
-from ghapp.core.source import Adapter, Asked, Context, Create, Patch, Resource
+from ghapp.core.source import Adapter, Asked, Context, Create, Patch, Resource, Tried
 from ghapp.errors import Refused
 
 RESOURCE: Final = Resource("batch", "v1", "jobs", "Job")
@@ -265,6 +265,12 @@ def cancel(manifest: Mapping[str, Any], subject: Subject, asked: Asked) -> Patch
     return copies.patch(RESOURCE, subject, body)
 
 
+def resolution(job: Job, context: Context) -> tuple[Tried, ...]:
+    """Which rules were asked for the commit."""
+    del context
+    return trace(meta.annotations(job.metadata), meta.labels(job.metadata))
+
+
 ADAPTER: Final = Adapter(
     name="job",
     resource=RESOURCE,
@@ -272,5 +278,6 @@ ADAPTER: Final = Adapter(
     observe=observe,
     rerun=rerun,
     cancel=cancel,
+    resolution=resolution,
     documentation="A Job: one run of a task; a CronJob's Jobs are runs of the same thing.",
 )

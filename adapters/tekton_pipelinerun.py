@@ -13,11 +13,11 @@ from msgspec import field
 from msgspec.structs import replace
 
 from adapters._read import copies, meta, tekton
-from adapters._read.meta import Condition, Metadata, Read, Time
-from adapters._read.revision import Named, revision
-from adapters._read.tekton import PIPELINE_RUN, ChildRun, Standing, TaskRef
+from adapters._read.meta import Condition, Metadata, Read
+from adapters._read.revision import Named, revision, trace
+from adapters._read.tekton import PIPELINE_RUN, ChildRun, Standing, TaskRef, TaskRunStatus
 from ghapp.core.model import Conclusion, Observation, Phase, Step, Subject, SubjectType, Verb
-from ghapp.core.source import Adapter, Asked, Child, Context, Create, Patch, Resource
+from ghapp.core.source import Adapter, Asked, Child, Context, Create, Patch, Resource, Tried
 from ghapp.errors import Refused
 
 RESOURCE: Final = Resource("tekton.dev", "v1", "pipelineruns", PIPELINE_RUN)
@@ -83,23 +83,33 @@ class SkippedTask(Read, frozen=True, kw_only=True, gc=False):
     reason: str = ""
 
 
-class Status(Read, frozen=True, kw_only=True, gc=False):
+class Status(TaskRunStatus, frozen=True, kw_only=True, gc=False):
     """How far it is."""
 
-    conditions: tuple[Condition, ...] | None = None
-    start_time: Time | None = None
-    completion_time: Time | None = None
     pipeline_spec: PipelineSpec | None = None
     child_references: tuple[ChildReference, ...] | None = None
     skipped_tasks: tuple[SkippedTask, ...] | None = None
-    results: tuple[Named, ...] | None = None
+    pipeline_results: tuple[Named, ...] | None = None
+    """As v1beta1 calls them."""
+
+    @property
+    def values(self) -> tuple[Named, ...]:
+        """The results, whatever the version calls them."""
+        return self.results or self.pipeline_results or ()
 
 
 class PipelineRun(Read, frozen=True, kw_only=True, gc=False):
     """A PipelineRun."""
 
+    api_version: str = ""
     metadata: Metadata = Metadata()
     spec: Spec | None = None
+    status: Status | None = None
+
+
+class ChildPipelineRun(ChildRun, frozen=True, kw_only=True, gc=False):
+    """A PipelineRun as a part of another one."""
+
     status: Status | None = None
 
 
@@ -108,23 +118,23 @@ NO_STATUS: Final = Status()
 
 
 def observe(run: PipelineRun, context: Context) -> Observation | None:
-    """Where a PipelineRun stands."""
-    if meta.ignored(run.metadata):
+    """Where a PipelineRun stands; one that another one made is a step of that."""
+    if meta.ignored(run.metadata) or _is_part(run):
         return None
-    standing = _standing(run)
+    standing = _standing(run.status)
     if standing is None:
         return None
     status, spec = run.status or NO_STATUS, run.spec or NO_SPEC
     found = meta.condition(status.conditions, "Succeeded") or Condition()
     gone = context.deleted and not standing.phase.finished
     if gone:
-        standing = _deleted(run, standing, found)
+        standing = tekton.deleted(run.metadata, standing, status)
     notes, labels = meta.annotations(run.metadata), meta.labels(run.metadata)
-    claim = revision(notes, labels, spec.params, status.results)
+    claim = revision(notes, labels, spec.params, status.values)
     name = run_name(run)
     return Observation(
         subject=meta.subject(run.metadata, kind=RESOURCE.kind, cluster=context.cluster),
-        resource=RESOURCE.id,
+        resource=meta.served(RESOURCE, run.api_version).id,
         type=SubjectType.PIPELINERUN,
         phase=standing.phase,
         name=name,
@@ -137,12 +147,17 @@ def observe(run: PipelineRun, context: Context) -> Observation | None:
         conclusion=standing.conclusion,
         revision=claim,
         steps=_steps(run, context.children, standing.phase),
+        results=tekton.results(status.values),
         environment=notes.environment.strip(),
         dashboard_url=meta.dashboard_url(run.metadata, kind=RESOURCE.kind),
         chain=meta.chain(run.metadata),
         rerun_of=notes.rerun_of_uid,
         verbs=() if gone else _verbs(run, standing.phase),
     )
+
+
+def _is_part(run: PipelineRun) -> bool:
+    return any(owner.kind == PIPELINE_RUN for owner in run.metadata.owner_references or ())
 
 
 def run_name(run: PipelineRun) -> str:
@@ -183,9 +198,9 @@ _VERDICTS: Final[Mapping[str, tuple[Phase, Conclusion | None]]] = {
 }
 
 
-def _standing(run: PipelineRun) -> Standing | None:
+def _standing(status: Status | None) -> Standing | None:
     """The table of docs/pipelineruns.md; None: no status that Tekton ever gives."""
-    status = run.status or NO_STATUS
+    status = status or NO_STATUS
     found = meta.condition(status.conditions, "Succeeded")
     if found is None:
         return Standing(phase=Phase.QUEUED)
@@ -212,26 +227,12 @@ def _verdict(found: Condition) -> tuple[Phase, Conclusion | None]:
     return _VERDICTS.get(found.reason, (otherwise, None))
 
 
-def _deleted(run: PipelineRun, standing: Standing, found: Condition) -> Standing:
-    """Deletion gives no last status: it ends when it was deleted, or when last heard of."""
-    last = run.metadata.deletion_timestamp or tekton.last_time(
-        run.metadata.creation_timestamp, standing.started, found.last_transition_time
-    )
-    return Standing(
-        phase=Phase.CANCELLED,
-        conclusion=Conclusion.CANCELLED,
-        started=standing.started,
-        finished=last,
-    )
-
-
 _STOPPING: Final = frozenset({"Cancelled", "CancelledRunFinally", "StoppedRunFinally"})
 
 
 def _verbs(run: PipelineRun, phase: Phase) -> tuple[Verb, ...]:
-    owner = meta.controller(run.metadata)
     if phase.finished:
-        return () if owner and owner.kind == PIPELINE_RUN else (Verb.RERUN,)
+        return (Verb.RERUN,)
     return () if (run.spec or NO_SPEC).status in _STOPPING else (Verb.CANCEL,)
 
 
@@ -287,8 +288,26 @@ def _ran(task: PipelineTask, runs: Mapping[str, ChildRun | None], phase: Phase) 
         label = task.name or name
         if task.matrix or len(names) > 1:
             label = f"{label} ({_combination(task.matrix, child) or number})"
-        step = tekton.task_step(label, child) if child else None
+        step = _step(label, child) if child else None
         yield _at_the_end(step, phase) if step else _unseen(label, name, phase)
+
+
+def _step(label: str, child: ChildRun) -> Step | None:
+    if not isinstance(child, ChildPipelineRun):
+        return tekton.task_step(label, child)
+    standing = _standing(child.status)
+    if standing is None:
+        return None
+    found = meta.condition((child.status or NO_STATUS).conditions, "Succeeded") or Condition()
+    failed = found.false and standing.phase.finished
+    why = f"{found.reason}: {found.message}" if failed else ""
+    return Step(
+        name=label,
+        phase=standing.phase,
+        started=standing.started,
+        finished=standing.finished,
+        detail=meta.shown(why, tekton.DETAIL_LIMIT),
+    )
 
 
 def _natural(name: str) -> tuple[tuple[int, str], ...]:
@@ -340,7 +359,7 @@ def rerun(manifest: Mapping[str, Any], subject: Subject, asked: Asked) -> Create
     return copies.copy(
         manifest,
         tekton.without_status(copies.plain(manifest, "spec")),
-        resource=RESOURCE,
+        resource=meta.served(RESOURCE, run.api_version),
         subject=subject,
         asked=asked,
         runs=run_name(run),
@@ -352,10 +371,19 @@ def cancel(manifest: Mapping[str, Any], subject: Subject, asked: Asked) -> Patch
     """Tekton stops the TaskRuns and keeps the run; a finished run takes no change any more."""
     del asked
     run = copies.same_object(manifest, subject, PipelineRun)
-    standing = _standing(run)
+    standing = _standing(run.status)
     if standing is None or standing.phase.finished:
         raise Refused(f"{subject.name} has already finished.", status=409)
-    return copies.patch(RESOURCE, subject, {"spec": {"status": "Cancelled"}})
+    resource = meta.served(RESOURCE, run.api_version)
+    return copies.patch(resource, subject, {"spec": {"status": "Cancelled"}})
+
+
+def resolution(run: PipelineRun, context: Context) -> tuple[Tried, ...]:
+    """Which rules were asked for the commit."""
+    del context
+    status, spec = run.status or NO_STATUS, run.spec or NO_SPEC
+    notes, labels = meta.annotations(run.metadata), meta.labels(run.metadata)
+    return trace(notes, labels, spec.params, status.values)
 
 
 ADAPTER: Final = Adapter(
@@ -369,5 +397,6 @@ ADAPTER: Final = Adapter(
     ),
     rerun=rerun,
     cancel=cancel,
+    resolution=resolution,
     documentation="A PipelineRun: one run of a pipeline; its TaskRuns are the steps.",
 )

@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from adapters._read import copies, meta, tekton
 from adapters._read.meta import Condition
-from adapters._read.revision import revision
+from adapters._read.revision import revision, trace
 from adapters._read.tekton import PIPELINE_RUN, Standing, TaskRun
-from ghapp.core.model import Conclusion, Observation, Phase, Subject, SubjectType, Verb
-from ghapp.core.source import Adapter, Asked, Context, Create, Patch, Resource
+from ghapp.core.model import Observation, Subject, SubjectType, Verb
+from ghapp.core.source import Adapter, Asked, Context, Create, Patch, Resource, Tried
 from ghapp.errors import Refused
 
 RESOURCE: Final = Resource("tekton.dev", "v1", "taskruns", "TaskRun")
@@ -25,13 +25,13 @@ def observe(run: TaskRun, context: Context) -> Observation | None:
     found = meta.condition(status.conditions, "Succeeded") or Condition()
     gone = context.deleted and not standing.phase.finished
     if gone:
-        standing = _deleted(run, standing)
+        standing = tekton.deleted(run.metadata, standing, status)
     notes, labels = meta.annotations(run.metadata), meta.labels(run.metadata)
-    claim = revision(notes, labels, spec.params, status.results)
+    claim = revision(notes, labels, spec.params, status.values)
     name = run_name(run)
     return Observation(
         subject=meta.subject(run.metadata, kind=RESOURCE.kind, cluster=context.cluster),
-        resource=RESOURCE.id,
+        resource=meta.served(RESOURCE, run.api_version).id,
         type=SubjectType.TASKRUN,
         phase=standing.phase,
         name=name,
@@ -44,6 +44,7 @@ def observe(run: TaskRun, context: Context) -> Observation | None:
         conclusion=standing.conclusion,
         revision=claim,
         steps=tekton.own_steps(run.status),
+        results=tekton.results(status.values),
         environment=notes.environment.strip(),
         dashboard_url=meta.dashboard_url(run.metadata, kind=RESOURCE.kind),
         chain=meta.chain(run.metadata),
@@ -59,20 +60,6 @@ def run_name(run: TaskRun) -> str:
     return named or meta.labels(run.metadata).task or meta.run_name(run.metadata)
 
 
-def _deleted(run: TaskRun, standing: Standing) -> Standing:
-    status = run.status or tekton.NO_STATUS
-    found = meta.condition(status.conditions, "Succeeded") or Condition()
-    last = run.metadata.deletion_timestamp or tekton.last_time(
-        run.metadata.creation_timestamp, status.start_time, found.last_transition_time
-    )
-    return Standing(
-        phase=Phase.CANCELLED,
-        conclusion=Conclusion.CANCELLED,
-        started=standing.started,
-        finished=last,
-    )
-
-
 def _verbs(standing: Standing) -> tuple[Verb, ...]:
     return (Verb.RERUN,) if standing.phase.finished else (Verb.CANCEL,)
 
@@ -84,11 +71,11 @@ def rerun(manifest: Mapping[str, Any], subject: Subject, asked: Asked) -> Create
     return copies.copy(
         manifest,
         tekton.without_status(copies.plain(manifest, "spec")),
-        resource=RESOURCE,
+        resource=meta.served(RESOURCE, run.api_version),
         subject=subject,
         asked=asked,
         runs=run_name(run),
-        keep=copies.not_tekton,
+        keep=lambda key: copies.not_tekton(key) or key in tekton.GIT_ANNOTATIONS,
     )
 
 
@@ -99,7 +86,16 @@ def cancel(manifest: Mapping[str, Any], subject: Subject, asked: Asked) -> Patch
     standing = tekton.task_standing(run.spec, run.status)
     if standing is None or standing.phase.finished:
         raise Refused(f"{subject.name} has already finished.", status=409)
-    return copies.patch(RESOURCE, subject, {"spec": {"status": tekton.CANCELLED}})
+    resource = meta.served(RESOURCE, run.api_version)
+    return copies.patch(resource, subject, {"spec": {"status": tekton.CANCELLED}})
+
+
+def resolution(run: TaskRun, context: Context) -> tuple[Tried, ...]:
+    """Which rules were asked for the commit."""
+    del context
+    status, spec = run.status or tekton.NO_STATUS, run.spec or tekton.NO_SPEC
+    notes, labels = meta.annotations(run.metadata), meta.labels(run.metadata)
+    return trace(notes, labels, spec.params, status.values)
 
 
 ADAPTER: Final = Adapter(
@@ -109,5 +105,6 @@ ADAPTER: Final = Adapter(
     observe=observe,
     rerun=rerun,
     cancel=cancel,
+    resolution=resolution,
     documentation="A TaskRun that no PipelineRun owns: one run of a Task.",
 )

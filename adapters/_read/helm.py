@@ -1,11 +1,13 @@
 """A Flux HelmRelease as it is read: its conditions at hand, its Helm revisions, their names."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
-from adapters._read.meta import Condition, Metadata, Read, Time
+from adapters._read.flux import FluxMetadata, Reference
+from adapters._read.meta import Condition, Read, Time
 
 
 class ChartSpec(Read, frozen=True, kw_only=True, gc=False):
@@ -34,19 +36,30 @@ class Spec(Read, frozen=True, kw_only=True, gc=False):
     release_name: str = ""
     target_namespace: str = ""
     chart: Chart | None = None
+    chart_ref: Reference | None = None
     test: Test | None = None
+
+
+class TestHook(Read, frozen=True, kw_only=True, gc=False):
+    """A test of the chart, as it was run last."""
+
+    last_started: Time | None = None
+    last_completed: Time | None = None
+    phase: str = ""
 
 
 class Snapshot(Read, frozen=True, kw_only=True, gc=False):
     """A Helm revision of the release."""
 
     digest: str = ""
+    name: str = ""
     version: int = 0
     status: str = ""
     chart_name: str = ""
     chart_version: str = ""
     oci_digest: str = ""
     last_deployed: Time | None = None
+    test_hooks: Mapping[str, TestHook] | None = None
 
 
 class Status(Read, frozen=True, kw_only=True, gc=False):
@@ -58,12 +71,13 @@ class Status(Read, frozen=True, kw_only=True, gc=False):
     last_attempted_revision: str = ""
     last_attempted_revision_digest: str = ""
     last_attempted_config_digest: str = ""
+    helm_chart: str = ""
 
 
 class HelmRelease(Read, frozen=True, kw_only=True, gc=False):
     """A HelmRelease."""
 
-    metadata: Metadata = Metadata()
+    metadata: FluxMetadata = FluxMetadata()
     spec: Spec | None = None
     status: Status | None = None
 
@@ -78,7 +92,7 @@ UNINSTALLED: Final = "UninstallSucceeded"
 class View:
     """A release with its conditions at hand; one that is not there says nothing."""
 
-    metadata: Metadata
+    metadata: FluxMetadata
     spec: Spec
     status: Status
     ready: Condition
@@ -87,6 +101,7 @@ class View:
     released: Condition
     remediated: Condition
     tested: Condition
+    drifted: Condition
 
     @property
     def action(self) -> str:
@@ -100,6 +115,16 @@ class View:
         return next(iter(self.status.history or ()), None)
 
     @property
+    def replacing(self) -> bool:
+        """Whether an install or an upgrade runs: what conditions say is of the attempt before."""
+        return self.action in {"install", "upgrade"}
+
+    @property
+    def rolled_back(self) -> bool:
+        """Whether what runs now is what ran before the attempt."""
+        return self.remediated.true and self.remediated.reason == "RollbackSucceeded"
+
+    @property
     def removing(self) -> bool:
         """Whether the object is being deleted."""
         return self.metadata.deletion_timestamp is not None
@@ -109,6 +134,7 @@ _ACTION: Final = re.compile(r"Running '([^']{1,40})' action")
 
 
 def view_of(release: HelmRelease) -> View:
+    """What is known of a release, at hand."""
     status = release.status or NO_STATUS
     found = {one.type: one for one in reversed(status.conditions or ())}
     return View(
@@ -121,6 +147,7 @@ def view_of(release: HelmRelease) -> View:
         released=found.get("Released", NOWHERE),
         remediated=found.get("Remediated", NOWHERE),
         tested=found.get("TestSuccess", NOWHERE),
+        drifted=found.get("Drifted", NOWHERE),
     )
 
 
@@ -131,6 +158,14 @@ def attempt(view: View) -> Snapshot | None:
     return next((one for one in history if one.chart_version == attempted), None)
 
 
+def tested(view: View) -> Snapshot | None:
+    """The Helm revision that the tests ran on: not the one that a rollback made after them."""
+    history = view.status.history or ()
+    candidates = history[1:] if view.rolled_back else history
+    ran = (one for one in candidates if one.test_hooks)
+    return next(ran, next(iter(candidates), None))
+
+
 def revision_key(made: Snapshot) -> str:
     """A Helm revision; its time tells it from one of the same number before a re-install.
 
@@ -138,6 +173,11 @@ def revision_key(made: Snapshot) -> str:
     """
     when = made.last_deployed.isoformat() if made.last_deployed else made.digest
     return f"v{made.version}/{when}"
+
+
+def hooks(made: Snapshot) -> list[tuple[str, TestHook]]:
+    """The tests of a Helm revision, by name."""
+    return sorted((made.test_hooks or {}).items())
 
 
 def purl(made: Snapshot) -> str:

@@ -10,13 +10,13 @@ from typing import Final
 from adapters._read import helm, meta
 from adapters._read.helm import Snapshot, View
 from adapters._read.meta import Condition
-from ghapp.core.model import Occurrence
+from ghapp.core.model import Occurrence, Phase
 
 
 def occurrences(view: View, *, gone: bool) -> tuple[Occurrence, ...]:
     """What happened to the service, oldest first: told once each, by Helm revision."""
     removed = _removal(view) if gone else None
-    found = (*_incidents(view), _deployment(view), removed)
+    found = (*_incidents(view), _deployment(view), _tests(view), removed)
     return tuple(one for one in found if one)
 
 
@@ -64,7 +64,7 @@ def _deployment(view: View) -> Occurrence | None:
     latest = view.latest
     if latest is None or latest.status != "deployed":
         return None
-    rolled_back = view.remediated.true and view.remediated.reason == "RollbackSucceeded"
+    rolled_back = view.rolled_back
     if not rolled_back and not view.released.true:
         return None
     first = view.released.reason == "InstallSucceeded" or latest.version <= 1
@@ -76,6 +76,27 @@ def _deployment(view: View) -> Occurrence | None:
         at=latest.last_deployed or said.last_transition_time or meta.created(view.metadata),
         artifact=helm.purl(latest),
         description=said.message,
+    )
+
+
+_OUTCOMES: Final = {"True": Phase.SUCCEEDED, "False": Phase.FAILED}
+
+
+def _tests(view: View) -> Occurrence | None:
+    """The chart's tests, once they ran; the same tests run anew are told anew, by their times."""
+    outcome, tested = _OUTCOMES.get(view.tested.status), helm.tested(view)
+    if outcome is None or tested is None or view.replacing or view.removing:
+        return None
+    times = [hook.last_completed for _, hook in helm.hooks(tested) if hook.last_completed]
+    ran = max(times, default=None)
+    run = ran.isoformat() if ran else outcome.value
+    return Occurrence(
+        type="testsuiterun.finished",
+        key=f"{helm.revision_key(tested)}/tests/{run}",
+        at=ran or view.tested.last_transition_time or meta.created(view.metadata),
+        subject=f"{tested.name or view.metadata.name}.v{tested.version}/helm-test",
+        outcome=outcome,
+        description=view.tested.message,
     )
 
 

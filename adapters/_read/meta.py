@@ -6,12 +6,14 @@ configuration of 200 KB, say) is skipped while decoding and costs no memory.
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct, field
 
-from ghapp.core.model import Subject
+from ghapp.core.model import Subject, without_credentials
+from ghapp.core.source import Resource
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """Stands for a creation time that the object does not carry: a manifest never applied."""
@@ -78,6 +80,7 @@ class Annotations(Read, frozen=True, kw_only=True, gc=False):
     feedback_commit: str = field(default="", name=f"{_FEEDBACK}commit")
     feedback_ref: str = field(default="", name=f"{_FEEDBACK}ref")
     feedback_pr: str = field(default="", name=f"{_FEEDBACK}pr-id")
+    technical_job: str = field(default="", name=f"{_FEEDBACK}technical-job")
 
     integration_owner: str = field(default="", name=f"{_INTEGRATION}github-owner")
     integration_repo: str = field(default="", name=f"{_INTEGRATION}github-repo")
@@ -106,6 +109,10 @@ class Labels(ChildLabels, frozen=True, kw_only=True, gc=False):
     task: str = field(default="", name="tekton.dev/task")
     event_id: str = field(default="", name="triggers.tekton.dev/triggers-eventid")
     feedback_enabled: str = field(default="", name=f"{_FEEDBACK}enabled")
+    kustomization: str = field(default="", name="kustomize.toolkit.fluxcd.io/name")
+    kustomization_namespace: str = field(default="", name="kustomize.toolkit.fluxcd.io/namespace")
+    parent_release: str = field(default="", name="helm.toolkit.fluxcd.io/name")
+    parent_release_namespace: str = field(default="", name="helm.toolkit.fluxcd.io/namespace")
 
 
 class Owner(Read, frozen=True, kw_only=True, gc=False):
@@ -115,6 +122,15 @@ class Owner(Read, frozen=True, kw_only=True, gc=False):
     name: str = ""
     uid: str = ""
     controller: bool | None = None
+
+
+class ManagedFields(Read, frozen=True, kw_only=True, gc=False):
+    """Who wrote to the object last, and when."""
+
+    manager: str = ""
+    operation: str = ""
+    subresource: str = ""
+    time: Time | None = None
 
 
 class Metadata(Read, frozen=True, kw_only=True, gc=False):
@@ -205,6 +221,14 @@ def chain(metadata: Metadata) -> str:
     return labels(metadata).event_id or annotations(metadata).event_id
 
 
+def served(resource: Resource, api_version: str) -> Resource:
+    """`resource` in the version that the object at hand has: an older server has no other."""
+    group, _, version = api_version.rpartition("/")
+    if group != resource.group or not version:
+        return resource  # items of a list need not say
+    return resource if version == resource.version else replace(resource, version=version)
+
+
 def subject(metadata: Metadata, *, kind: str, cluster: str, revision: str = "") -> Subject:
     """The run behind an object."""
     return Subject(
@@ -238,13 +262,22 @@ def run_name(metadata: Metadata) -> str:
     return prefix or origin(metadata.name, copy=bool(notes.rerun_of))
 
 
-_PLAIN_URL: Final = re.compile(r"https?://[^\s<>\"'`{}\\]+", re.IGNORECASE)
+def shown(text: str, limit: int) -> str:
+    """`text` as one may show it: without the credentials of URLs, and cut where it is long."""
+    plain = without_credentials(text)
+    return plain if len(plain) <= limit else f"{plain[: limit - 1]}…"
+
+
+_PLAIN_URL: Final = re.compile(r"https?://[^\s<>\"'`{}\\/@]+(?:/[^\s<>\"'`{}\\]*)?", re.IGNORECASE)
 _TEMPLATE: Final = re.compile(r"\{\{-?\s*\.(\w+)\s*-?\}\}")
 URL_LIMIT: Final = 2048
 
 
 def web_url(text: str) -> str:
-    """`text` when it is an http(s) URL that can be linked to, else nothing."""
+    """`text` when it is an http(s) URL that can be shown and linked to, else nothing.
+
+    One with credentials is not shown, nor one that hides its host behind an @.
+    """
     url = text.strip()
     return url if len(url) <= URL_LIMIT and _PLAIN_URL.fullmatch(url) else ""
 

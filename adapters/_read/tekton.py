@@ -4,9 +4,12 @@ Sources: tektoncd/pipeline docs/pipelineruns.md, docs/taskruns.md, pkg/apis/pipe
 reasons is open: an unknown one is a failure when the condition is False, and running when Unknown.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+
+import msgspec
 
 from adapters._read import meta
 from adapters._read.meta import ChildMetadata, Condition, Metadata, Read, Time
@@ -15,6 +18,9 @@ from ghapp.core.model import Conclusion, Phase, Revision, Step
 
 PIPELINE_RUN: Final = "PipelineRun"
 DETAIL_LIMIT: Final = 300
+VALUE_LIMIT: Final = 100
+"""Characters of a result's name or value: results are for programs, a check only shows them."""
+RESULTS_LIMIT: Final = 50
 
 
 class Terminated(Read, frozen=True, kw_only=True, gc=False):
@@ -65,6 +71,13 @@ class TaskRunStatus(Read, frozen=True, kw_only=True, gc=False):
     steps: tuple[StepState, ...] | None = None
     retries_status: tuple[Attempt, ...] | None = None
     results: tuple[Named, ...] | None = None
+    task_results: tuple[Named, ...] | None = None
+    """As v1beta1 calls them."""
+
+    @property
+    def values(self) -> tuple[Named, ...]:
+        """The results, whatever the version calls them."""
+        return self.results or self.task_results or ()
 
 
 class TaskRef(Read, frozen=True, kw_only=True, gc=False):
@@ -79,19 +92,21 @@ class TaskRunSpec(Read, frozen=True, kw_only=True, gc=False):
     status: str | None = None
     status_message: str | None = None
     task_ref: TaskRef | None = None
+    custom_ref: TaskRef | None = None
     params: tuple[Named, ...] | None = None
 
 
 class TaskRun(Read, frozen=True, kw_only=True, gc=False):
-    """A TaskRun that may stand alone."""
+    """A TaskRun or CustomRun that may stand alone."""
 
+    api_version: str = ""
     metadata: Metadata = Metadata()
     spec: TaskRunSpec | None = None
     status: TaskRunStatus | None = None
 
 
 class ChildRun(Read, frozen=True, kw_only=True, gc=False):
-    """A TaskRun or CustomRun as a part of a PipelineRun."""
+    """A TaskRun, CustomRun or PipelineRun as a part of a PipelineRun."""
 
     metadata: ChildMetadata = ChildMetadata()
     spec: TaskRunSpec | None = None
@@ -110,6 +125,20 @@ class Standing:
     conclusion: Conclusion | None = None
     started: datetime | None = None
     finished: datetime | None = None
+
+
+def deleted(metadata: Metadata, standing: Standing, status: TaskRunStatus) -> Standing:
+    """Deletion gives no last status: it ends when it was deleted, or when last heard of."""
+    found = meta.condition(status.conditions, "Succeeded") or Condition()
+    last = metadata.deletion_timestamp or last_time(
+        metadata.creation_timestamp, status.start_time, found.last_transition_time
+    )
+    return Standing(
+        phase=Phase.CANCELLED,
+        conclusion=Conclusion.CANCELLED,
+        started=standing.started,
+        finished=last,
+    )
 
 
 def parent_uid(child: ChildRun) -> str | None:
@@ -142,6 +171,7 @@ _NEVER_RAN: Final = frozenset({
 _NO_VERDICT: Final = _NEVER_RAN | {
     "StepOOM", "SidecarOOM", "PodEvicted", "TaskRunTimeout",
     "TaskRunResultLargerThanAllowedLimit", "TaskRunStopSidecarFailed",
+    "CustomRunWorkspaceNotSupported",
 }  # fmt: skip
 """The task did not fail: something kept it from coming to a verdict."""
 _FINAL_WITHOUT_TIME: Final = "CreateContainerConfigError"
@@ -150,6 +180,9 @@ without a completionTime is tried again (docs/taskruns.md)."""
 IGNORED: Final = "FailureIgnored"
 CANCELLED: Final = "TaskRunCancelled"
 TIMEOUT: Final = "TaskRunTimeout"
+_CANCELS: Final = frozenset({CANCELLED, "CustomRunCancelled", "RunCancelled"})
+_TIMEOUTS: Final = frozenset({TIMEOUT, "CustomRunTimedOut", "RunTimedOut"})
+"""A custom task's controller gives its own reasons, but these (customrun_types.go)."""
 
 
 def task_standing(spec: TaskRunSpec | None, status: TaskRunStatus | None) -> Standing | None:
@@ -191,10 +224,11 @@ def _finished(found: Condition, status: TaskRunStatus) -> datetime | None:
 def _task_verdict(found: Condition, why: str) -> tuple[Phase, Conclusion | None]:
     if found.true:
         return Phase.SUCCEEDED, None
-    timed_out = found.reason == CANCELLED and "has timed out" in f"{why} {found.message}"
-    if found.reason == TIMEOUT or timed_out:
+    cancelled = found.reason in _CANCELS
+    timed_out = cancelled and "has timed out" in f"{why} {found.message}"
+    if found.reason in _TIMEOUTS or timed_out:
         return Phase.ERRORED, Conclusion.TIMED_OUT
-    if found.reason == CANCELLED:
+    if cancelled:
         return Phase.CANCELLED, None
     if found.reason == IGNORED:
         return Phase.FAILED, Conclusion.NEUTRAL
@@ -223,7 +257,7 @@ def task_step(name: str, run: ChildRun) -> Step | None:
 def _detail(found: Condition, status: TaskRunStatus) -> str:
     attempts = len(status.retries_status or ())
     parts = (f"attempt {attempts + 1}" if attempts else "", _cause(found, status))
-    return "; ".join(part for part in parts if part)[:DETAIL_LIMIT]
+    return meta.shown("; ".join(part for part in parts if part), DETAIL_LIMIT)
 
 
 def _cause(found: Condition, status: TaskRunStatus) -> str:
@@ -232,7 +266,7 @@ def _cause(found: Condition, status: TaskRunStatus) -> str:
     if not found.false:
         return found.reason
     said = next((said for said in map(_said, status.steps or ()) if said), found.message)
-    message = found.message if found.reason in {CANCELLED, TIMEOUT} else said
+    message = found.message if found.reason in _CANCELS | _TIMEOUTS else said
     return f"{found.reason}: {message}" if message else found.reason
 
 
@@ -247,6 +281,20 @@ def _said(step: StepState) -> str:
         return ""  # put there when the pod went away: nothing ran to this end
     why = f" ({ended.reason})" if ended.reason else ""
     return f"{name} exited with code {ended.exit_code}{why}"
+
+
+def results(values: Iterable[Named] | None) -> tuple[tuple[str, str], ...]:
+    """Results as one may show them: they may hold anything, so no more than a glance of each."""
+    named = [one for one in values or () if one.name and one.value is not None]
+    return tuple(
+        (meta.shown(one.name, VALUE_LIMIT), meta.shown(_value(one.value), VALUE_LIMIT))
+        for one in named[:RESULTS_LIMIT]
+    )
+
+
+def _value(value: Any) -> str:
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return text.strip()
 
 
 def own_steps(status: TaskRunStatus | None) -> tuple[Step, ...]:
@@ -284,7 +332,8 @@ def _step_phase(ended: Terminated) -> Phase:
 def _reason(waits: Waiting | None) -> str:
     if waits is None:
         return ""
-    return ": ".join(part for part in (waits.reason, waits.message) if part)[:DETAIL_LIMIT]
+    words = ": ".join(part for part in (waits.reason, waits.message) if part)
+    return meta.shown(words, DETAIL_LIMIT)
 
 
 def _ended(ended: Terminated) -> str:

@@ -14,7 +14,15 @@ from uuid import UUID, uuid5
 from msgspec.structs import replace
 
 from ghapp.core.effects import EmitEvent, Link
-from ghapp.core.model import Milestone, Observation, Occurrence, Phase, Revision, SubjectType
+from ghapp.core.model import (
+    Milestone,
+    Observation,
+    Occurrence,
+    Phase,
+    Revision,
+    SubjectType,
+    without_credentials,
+)
 
 SPEC_VERSION: Final = "0.5.1"
 
@@ -30,6 +38,8 @@ TYPES: Final[Mapping[str, str]] = {
     "service.removed": "0.3.0",
     "incident.detected": "0.3.0",
     "incident.resolved": "0.3.0",
+    "environment.modified": "0.3.0",
+    "testsuiterun.finished": "0.3.0",
 }
 """The versions of the event types in spec 0.5.1."""
 
@@ -41,7 +51,7 @@ OUTCOMES: Final[Mapping[Phase, str]] = {
 }
 
 _NAMESPACE: Final = UUID("6f1d9a52-6a0c-5a0e-9c57-3a1f0a1b7c11")
-_CUSTOM_MESSAGE_LIMIT: Final = 1000
+_MESSAGE_LIMIT: Final = 1000
 
 
 def event_id(look: Observation, event_type: str, turn: str = "") -> str:
@@ -86,8 +96,8 @@ def occurrence_event(
         look,
         occurrence.type,
         at=occurrence.at,
-        subject_id=_service_subject(look, occurrence, incident),
-        content=_service_content(look, occurrence),
+        subject_id=_occurrence_subject(look, occurrence, incident),
+        content=_occurrence_content(look, occurrence),
         chain=chain,
         turn=occurrence.key,
         verdict=True,
@@ -169,14 +179,15 @@ def _event(
 
 
 def _when(look: Observation, milestone: Milestone) -> datetime:
-    """The time of the occurrence, never of the telling."""
+    """The time of the occurrence, never of the telling; no run ends before it begins."""
+    started = max(look.started or look.created, look.created)
     match milestone:
         case Milestone.QUEUED:
             return look.created
         case Milestone.STARTED:
-            return look.started or look.created
+            return started
         case Milestone.FINISHED:
-            return look.finished or look.started or look.created
+            return max(look.finished or started, started)
 
 
 def _run_content(look: Observation, milestone: Milestone) -> dict[str, Any]:
@@ -190,27 +201,67 @@ def _run_content(look: Observation, milestone: Milestone) -> dict[str, Any]:
 
 
 def _sentence(look: Observation) -> str:
-    return look.message or look.reason or str(look.phase)
+    return _shown(look.message) or look.reason or str(look.phase)
 
 
-def _service_subject(look: Observation, occurrence: Occurrence, incident: str) -> str:
-    if occurrence.type.startswith("incident."):
-        return f"{run_id(look)}/incident/{incident}"
-    return _service_id(look)
+def _shown(words: str) -> str:
+    """The source's own words, as much of them as anyone reads, and no URL's password."""
+    return without_credentials(words)[:_MESSAGE_LIMIT]
+
+
+def _occurrence_subject(look: Observation, occurrence: Occurrence, incident: str) -> str:
+    match occurrence.type.partition(".")[0]:
+        case "incident":
+            return f"{run_id(look)}/incident/{incident}"
+        case "environment":
+            return environment_id(look)
+        case "testsuiterun":
+            return f"{look.subject.namespace}/{occurrence.subject}"
+        case _:
+            return _service_id(look)
+
+
+def environment_id(look: Observation) -> str:
+    """Where it runs: as its annotation says, else the namespace in its cluster."""
+    return look.environment or f"{look.subject.cluster}/{look.subject.namespace}"
 
 
 def _service_id(look: Observation) -> str:
     return f"{look.subject.namespace}/{look.name}"
 
 
-def _service_content(look: Observation, occurrence: Occurrence) -> dict[str, Any]:
-    environment = look.environment or f"{look.subject.cluster}/{look.subject.namespace}"
-    content: dict[str, Any] = {"environment": {"id": environment, "source": source(look)}}
-    if occurrence.type != "service.removed":
-        content["artifactId"] = occurrence.artifact
-    if occurrence.type.startswith("incident."):
+def _occurrence_content(look: Observation, occurrence: Occurrence) -> dict[str, Any]:
+    environment = {"id": environment_id(look), "source": source(look)}
+    match occurrence.type.partition(".")[0]:
+        case "environment":
+            return {"name": environment["id"], "uri": uri(look)}
+        case "testsuiterun":
+            return {"environment": environment, **_suite_content(occurrence)}
+        case "incident":
+            return {"environment": environment, **_incident_content(look, occurrence)}
+        case _ if occurrence.type == "service.removed":
+            return {"environment": environment}
+        case _:
+            return {"environment": environment, "artifactId": occurrence.artifact}
+
+
+def _suite_content(occurrence: Occurrence) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        "outcome": OUTCOMES[occurrence.outcome or Phase.ERRORED],
+        "testSuite": {"id": occurrence.subject.rpartition("/")[2]},
+    }
+    if occurrence.description:
+        content["reason"] = _shown(occurrence.description)
+    return content
+
+
+def _incident_content(look: Observation, occurrence: Occurrence) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        "artifactId": occurrence.artifact,
+        "description": _shown(occurrence.description) or _sentence(look),
+    }
+    if look.type is SubjectType.SERVICE:
         content["service"] = {"id": _service_id(look), "source": source(look)}
-        content["description"] = occurrence.description or _sentence(look)
     return content
 
 
@@ -259,7 +310,7 @@ def _custom(look: Observation, verdict: bool) -> dict[str, Any]:
     custom: dict[str, Any] = {"cluster": look.subject.cluster, "kind": look.subject.kind}
     if verdict:
         custom["reason"] = look.reason
-        custom["message"] = look.message[:_CUSTOM_MESSAGE_LIMIT]
+        custom["message"] = _shown(look.message)
     if look.revision:
         custom["git"] = _git(look.revision)
     return {name: value for name, value in custom.items() if value}

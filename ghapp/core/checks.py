@@ -7,12 +7,20 @@ branch rule requires checks by name.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Final
 from urllib.parse import quote
 
 from ghapp.core import markdown
 from ghapp.core.effects import Button, Check
-from ghapp.core.model import Conclusion, Observation, Phase, Step, Verb
+from ghapp.core.model import (
+    Conclusion,
+    Observation,
+    Phase,
+    Step,
+    Verb,
+    without_credentials,
+)
 from ghapp.core.pipeline import Next
 from ghapp.core.seen import Notice
 
@@ -24,7 +32,11 @@ LABEL_LIMIT: Final = 20
 DESCRIPTION_LIMIT: Final = 40
 BUTTONS_LIMIT: Final = 3
 _TABLE_LIMIT: Final = 48_000
-"""Bytes of the step table, so that message and facts always fit beside it."""
+"""Bytes of the step table, so that message, results and facts always fit beside it."""
+_RESULTS_LIMIT: Final = 8_000
+"""Bytes of the table of results."""
+
+_MARK_LENGTH: Final = 6
 
 DEFAULT_CLUSTER: Final = "default"
 
@@ -80,7 +92,12 @@ def check_name(look: Observation) -> str:
     """The adapter's name for it, with the cluster in front where the cluster has a name."""
     cluster = look.subject.cluster
     prefix = "" if cluster == DEFAULT_CLUSTER else f"{cluster} / "
-    return markdown.cut(markdown.plain(prefix + look.check_name), NAME_LIMIT)
+    name = markdown.plain(prefix + look.check_name)
+    if len(name) <= NAME_LIMIT:
+        return name
+    # Two long names may differ at their ends only, and a branch rule asks for one of them.
+    mark = sha256(name.encode("utf-8", "replace")).hexdigest()[:_MARK_LENGTH]
+    return f"{markdown.cut(name, NAME_LIMIT - _MARK_LENGTH - 1)} {mark}"
 
 
 def details_url(look: Observation, template: str) -> str:
@@ -116,7 +133,8 @@ def _completed(look: Observation) -> datetime:
 
 
 def _title(look: Observation) -> str:
-    return markdown.cut(" ".join(markdown.plain(_verdict(look)).split()), TITLE_LIMIT)
+    verdict = without_credentials(_verdict(look))
+    return markdown.cut(" ".join(markdown.plain(verdict).split()), TITLE_LIMIT)
 
 
 def _verdict(look: Observation) -> str:
@@ -164,11 +182,17 @@ def _hurt(step: Step) -> bool:
 def _summary(look: Observation, notices: Sequence[Notice]) -> str:
     parts = [f"> {notice.text}" for notice in notices]
     if look.message:
-        parts.append(markdown.text(look.message, 1_000))
+        parts.append(_text(look.message, 1_000))
     if look.steps:
         parts.append(_table(look.steps))
+    if look.results:
+        parts.append(_results(look.results))
     parts.append(_facts(look))
     return markdown.cut_bytes("\n\n".join(parts), OUTPUT_LIMIT)
+
+
+def _text(foreign: str, limit: int = 300) -> str:
+    return markdown.text(without_credentials(foreign), limit)
 
 
 def _table(steps: Sequence[Step]) -> str:
@@ -180,6 +204,14 @@ def _table(steps: Sequence[Step]) -> str:
     rest = len(rows) - len(shown)
     more = [f"| | … and {rest} more | | |"] if rest else []
     return "\n".join(head + shown + more)
+
+
+def _results(results: Sequence[tuple[str, str]]) -> str:
+    rows = [f"| {_text(name, 100)} | {_text(value, 100)} |" for name, value in results]
+    shown = _fitting(rows, _RESULTS_LIMIT)
+    rest = len(rows) - len(shown)
+    more = [f"| … and {rest} more | |"] if rest else []
+    return "\n".join(["| Result | Value |", "|---|---|", *shown, *more])
 
 
 def _fitting(rows: Iterable[str], limit: int) -> list[str]:
@@ -195,7 +227,7 @@ def _fitting(rows: Iterable[str], limit: int) -> list[str]:
 def _row(step: Step) -> str:
     icon = "⏭️" if step.skipped else "⚠️" if step.tolerated else _ICON[step.phase]
     span = duration(step.finished - step.started) if step.started and step.finished else ""
-    return f"| {icon} | {markdown.text(step.name, 120)} | {span} | {markdown.text(step.detail)} |"
+    return f"| {icon} | {_text(step.name, 120)} | {span} | {_text(step.detail)} |"
 
 
 def _facts(look: Observation) -> str:

@@ -5,6 +5,7 @@ passed between two of them. So a decision compares the look with what was told (
 every milestone between the two, under ids that a repeat reproduces.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -109,13 +110,16 @@ def _own(
         if previous is None and _is_history(look, rules):
             return Decision(seen=(_silent(blank, look, rules),))
         return _tell(blank, look, rules, closed=gone)
-    settled = _settle(before, look)
+    if _moved_on(before.look, look):
+        return _move_on(before, look, rules, gone)
+    returned = before.closed and previous is not None
+    settled = _settle(before.look, look, returned=returned)
     if settled is None:
         return _close(before) if gone and before.open else NOTHING
     if previous:
         before = replace(before, incident=previous.incident)
-    if settled.phase.rank < before.look.phase.rank:
-        before = _next_attempt(before)
+    if before.look.phase.finished and (returned or _ran_again(before.look, settled)):
+        before = _next_attempt(before, settled)
     return _tell(before, settled, rules, closed=gone)
 
 
@@ -134,7 +138,11 @@ def _close(before: Seen) -> Decision:
 
 
 def _is_history(look: Observation, rules: Rules) -> bool:
-    return look.phase.finished and (look.finished or look.created) < rules.horizon
+    """Whether it was over before we came. That a long-lived object is well is confirmed at each
+    interval; only since when it runs what it runs tells whether that is news."""
+    well = look.living and look.phase is Phase.SUCCEEDED
+    over = look.created if well else look.finished or look.created
+    return look.phase.finished and over < rules.horizon
 
 
 def _silent(blank: Seen, look: Observation, rules: Rules) -> Seen:
@@ -152,37 +160,124 @@ def _supersede(previous: Seen, look: Observation, rules: Rules) -> Decision:
     """The object went on to another revision: nothing more will come of the one before."""
     if previous.look.phase.finished:
         return _close(previous)
-    ended = replace(
-        previous.look,
-        phase=Phase.CANCELLED,
-        conclusion=Conclusion.NEUTRAL,
-        reason="Superseded",
-        message=f"Superseded by {look.subject.revision}.",
-        finished=look.created,
-        verbs=(),
-    )
+    ended = _superseded(previous.look, look, look.subject.revision)
     return _tell(previous, ended, rules, closed=True)
 
 
-def _settle(before: Seen, look: Observation) -> Observation | None:
+def _superseded(was: Observation, look: Observation, by: str) -> Observation:
+    return replace(
+        was,
+        phase=Phase.CANCELLED,
+        conclusion=Conclusion.NEUTRAL,
+        reason="Superseded",
+        message=f"Superseded by {by}.",
+        finished=look.created,
+        verbs=(),
+    )
+
+
+def _settle(was: Observation, look: Observation, *, returned: bool) -> Observation | None:
     """`look` with what is settled already kept; None when there is nothing new in it."""
-    was = before.look
     if was.phase.finished:
-        # A run's end is final. A living object looks around at each interval; only when it really
-        # runs (or ends otherwise) is that a new turn.
-        return look if was.living and look.phase is not Phase.QUEUED else None
+        return _after_the_end(was, look, returned=returned)
     if look.phase.rank < was.phase.rank:
         look = replace(look, phase=was.phase)  # suspended, or retried: still the same run
+    return replace(look, revision=_pinned(was, look), started=look.started or was.started)
+
+
+def _after_the_end(was: Observation, look: Observation, *, returned: bool) -> Observation | None:
+    """A run's end is final. A living object looks around at each interval, which is no new turn;
+    nor does its deletion take a verdict back: that is told as an occurrence."""
+    if not was.living or look.phase is Phase.QUEUED:
+        return None
+    if look.phase is Phase.CANCELLED and not returned:
+        return replace(was, occurrences=look.occurrences, verbs=look.verbs)
+    if returned or _ran_again(was, look):
+        return replace(look, revision=look.revision if returned else _pinned(was, look))
+    if look.phase is Phase.RUNNING:
+        return None
+    look = replace(look, revision=was.revision or look.revision)
+    return _still(was, look) if _same_verdict(was, look) else look
+
+
+def _pinned(was: Observation, look: Observation) -> Revision | None:
+    """The commit belongs to what was asked for: later ones that changed nothing do not count."""
+    if was.generation == look.generation or look.phase is Phase.CANCELLED:
+        return was.revision or look.revision
+    return look.revision or was.revision
+
+
+def _ran_again(was: Observation, look: Observation) -> bool:
+    """Whether a long-lived object that had its verdict ran once more since, seen or not."""
+    if was.turn and look.turn and was.turn != look.turn:
+        return True
+    if look.phase is Phase.RUNNING:
+        return not (was.turn and look.turn)
+    well = was.phase is look.phase is Phase.SUCCEEDED
+    return was.generation != look.generation and not well
+
+
+def _same_verdict(was: Observation, look: Observation) -> bool:
+    return (was.phase, was.conclusion, was.reason) == (look.phase, look.conclusion, look.reason)
+
+
+def _still(was: Observation, look: Observation) -> Observation:
+    """The same verdict once more, an interval later: since when, and how long it took, stays."""
+    same = _DURATION.sub("", was.message) == _DURATION.sub("", look.message)
     return replace(
-        look, revision=was.revision or look.revision, started=look.started or was.started
+        look,
+        created=was.created,
+        started=was.started,
+        finished=was.finished,
+        message=was.message if same else look.message,
     )
 
 
-def _next_attempt(before: Seen) -> Seen:
+_DURATION: Final = re.compile(r"\b(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h))+\b")
+"""As Go writes it: ``1m30.25s``."""
+
+
+def _moved_on(was: Observation, look: Observation) -> bool:
+    """Whether another commit is being rolled out under the same revision, and nobody saw the run
+    for the commit before end: a check cannot move to another commit."""
+    return (
+        was.living
+        and not was.phase.finished
+        and look.phase is not Phase.CANCELLED
+        and was.generation != look.generation
+        and None not in (was.revision, look.revision)
+        and was.revision != look.revision
+    )
+
+
+def _move_on(before: Seen, look: Observation, rules: Rules, gone: bool) -> Decision:
+    assert look.revision is not None
+    ended = _tell(before, _superseded(before.look, look, look.revision.commit), rules)
+    (after,) = ended.seen
+    anew = replace(_next_attempt(after, look), version=before.version)
+    told = _tell(anew, look, rules, closed=gone)
+    return Decision(seen=told.seen, effects=(*ended.effects, *told.effects))
+
+
+def _next_attempt(before: Seen, look: Observation) -> Seen:
     """A living object that had finished runs again: a completed check is final, so a new one."""
+    renewed = before.closed and before.look.type is SubjectType.ENVIRONMENT
     return replace(
-        before, told=(), check=None, notices=(), closed=False, attempt=before.attempt + 1
+        before,
+        told=(),
+        check=None,
+        notices=(),
+        excerpt=None,
+        closed=False,
+        attempt=before.attempt + 1,
+        chain=cdevents.chain_id(look),
+        # What was applied before and is applied again modifies the environment again.
+        occurrences=_resolved(before.occurrences) if renewed else before.occurrences,
     )
+
+
+def _resolved(keys: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(key for key in keys if key.startswith(_RESOLVED))
 
 
 def _tell(
@@ -217,8 +312,8 @@ def _milestones(
     before: Seen, look: Observation
 ) -> tuple[tuple[Milestone, ...], tuple[Effect, ...]]:
     owed = tuple(m for m in cdevents.milestones(look) if m not in before.told)
-    if look.type is SubjectType.SERVICE:
-        return owed, ()
+    if look.living:
+        return owed, ()  # CDEvents tells what became of it (its occurrences), not how it ran
     events = (cdevents.milestone_event(look, milestone, before.chain) for milestone in owed)
     return owed, tuple(event for event in events if event)
 
@@ -229,12 +324,13 @@ def _occurrences(
     """Keys told, the open incident, and the events; a recovery resolves what was open."""
     known, incident, events = before.occurrences, before.incident, []
     for occurrence in look.occurrences:
-        if occurrence.key in known:
+        told = _numbered(before, look, occurrence)
+        if told.key in known:
             continue
-        known = (*known, occurrence.key)
-        if occurrence.type == "incident.detected":
-            incident = incident or occurrence.key
-        events.append(cdevents.occurrence_event(look, occurrence, before.chain, incident))
+        known = (*known, told.key)
+        if told.type == "incident.detected":
+            incident = incident or told.key
+        events.append(cdevents.occurrence_event(look, told, before.chain, incident))
     if incident and look.phase is Phase.SUCCEEDED:
         resolved = _resolution(look, incident)
         events.append(cdevents.occurrence_event(look, resolved, before.chain, incident))
@@ -242,6 +338,15 @@ def _occurrences(
     return known[-_OCCURRENCES_KEPT:], incident, tuple(events)
 
 
+def _numbered(before: Seen, look: Observation, occurrence: Occurrence) -> Occurrence:
+    """What happens again after it was over is another occurrence, and needs another key."""
+    turn = before.attempt if look.type is SubjectType.ENVIRONMENT else 0
+    resolved = f"{_RESOLVED}{occurrence.key}"
+    over = sum(key == resolved or key.startswith(f"{resolved}~") for key in before.occurrences)
+    return replace(occurrence, key=f"{occurrence.key}~{turn}.{over}") if turn + over else occurrence
+
+
+_RESOLVED: Final = "resolved/"
 _OCCURRENCES_KEPT: Final = 50
 """An adapter reports the present state only, so older keys never come again."""
 
@@ -250,7 +355,7 @@ def _resolution(look: Observation, incident: str) -> Occurrence:
     artifact = look.occurrences[-1].artifact if look.occurrences else ""
     return Occurrence(
         type="incident.resolved",
-        key=f"resolved/{incident}",
+        key=f"{_RESOLVED}{incident}",
         at=look.finished or look.created,
         artifact=artifact or f"pkg:generic/{look.name}@{look.version or 'unknown'}",
         description=look.message,
@@ -258,7 +363,9 @@ def _resolution(look: Observation, incident: str) -> Occurrence:
 
 
 def _removal(before: Seen, at: datetime) -> tuple[Occurrence, ...]:
-    if not any(key for key in before.occurrences if not key.startswith("resolved/")):
+    if before.look.type is not SubjectType.SERVICE:
+        return ()
+    if not any(key for key in before.occurrences if not key.startswith(_RESOLVED)):
         return ()  # nothing was ever deployed
     return (Occurrence(type="service.removed", key=f"removed/{before.look.subject.uid}", at=at),)
 

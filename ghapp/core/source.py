@@ -126,6 +126,20 @@ Plan = Callable[[Mapping[str, Any], Subject, Asked], Write]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """A rule that was asked for the commit of an object, and what came of it."""
+
+    rule: str
+    matched: bool
+    why: str
+    """What it found, or what it misses; never a URL as it was written."""
+
+
+Trace = Callable[[T, Context], tuple[Tried, ...]]
+"""(object, context) -> the rules that were asked for its commit, in their order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Adapter(Generic[T]):
     """One source."""
 
@@ -139,6 +153,8 @@ class Adapter(Generic[T]):
     rerun: Plan | None = None
     cancel: Plan | None = None
     reconcile: Plan | None = None
+    resolution: Trace[T] | None = None
+    """Which rules were asked for the commit; for `explain` only."""
     documentation: str = ""
     """A sentence for the table of sources in the README."""
 

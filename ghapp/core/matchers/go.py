@@ -21,6 +21,7 @@ _LOGGED: Final = re.compile(
     r"^(?P<indent> +)(?P<file>[^\s:/]{1,200}\.go):(?P<line>[0-9]{1,9}): ?(?P<message>.*)$"
 )
 _PANIC: Final = re.compile(r"^(?:panic|fatal error): (?P<message>.*)$")
+_OVER: Final = re.compile(r"^(?:FAIL|ok  )\t|^(?:panic|fatal error): ")
 _TRACE: Final = re.compile(r"^\s*Error Trace:\s+(?P<path>/\S{1,500}\.go):(?P<line>[0-9]{1,9})")
 _STACK_LIMIT: Final = 200
 _FORGES: Final = frozenset({"github.com", "gitlab.com", "bitbucket.org", "codeberg.org"})
@@ -83,7 +84,7 @@ def _panics(lines: Sequence[str]) -> Iterator[Hit]:
         panic = _PANIC.match(line)
         if not panic:
             continue
-        stack = block(lines, index + 1, lambda row: not _PACKAGE.match(row), _STACK_LIMIT)
+        stack = block(lines, index + 1, lambda row: not _OVER.match(row), _STACK_LIMIT)
         frames = tuple(frame(match) for row in stack if (match := GO.match(row)))
         if frames:
             finding = Finding(

@@ -24,7 +24,7 @@ def find(lines: Sequence[str]) -> Iterator[Hit]:
         hit = _hit(lines, index, end)
         if hit:
             yield hit
-        index = end
+        index = max(end, index + 1)
 
 
 def _end(lines: Sequence[str], start: int) -> int:
