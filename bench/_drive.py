@@ -4,6 +4,7 @@ What GitHub is asked is matched to the state that it tells of by the check's ext
 """
 
 import asyncio
+import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from itertools import cycle
 from typing import Final
 
 from bench._runs import Object, Run, life
-from bench._world import World
+from bench._world import World, until
 
 State = tuple[str, str]
 """uid of the run, status of the check that its state makes."""
@@ -53,15 +54,13 @@ class Play:
 
     async def settled(self, runs: int, *, limit: float) -> None:
         """Until so many runs are completed at GitHub, or `limit` seconds."""
-        try:
-            async with asyncio.timeout(limit):
-                while self._completed() < runs:
-                    await asyncio.sleep(0.05)
-        except TimeoutError:
-            print(f"only {self._completed()} of {runs} runs are completed after {limit:.0f} s")
 
-    def _completed(self) -> int:
-        return sum(asked.body.get("status") == "completed" for asked in self.far.checks)
+        async def completed() -> bool:
+            checks = (asked.body for asked in self.far.checks)
+            return sum(check.get("status") == "completed" for check in checks) >= runs
+
+        if not await until(completed, limit=limit, every=0.05):
+            print(f"not all {runs} runs are completed after {limit:.0f} s", file=sys.stderr)
 
     def latencies(self) -> dict[State, float]:
         """Seconds from the state to the first request that tells of it."""

@@ -1,11 +1,10 @@
-"""A cluster with ten thousand finished runs of three tasks, and how far the product is with them."""
+"""A cluster with ten thousand finished runs of three tasks, and how far the product is in it."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from bench._runs import TASKS, Run, pipelinerun, taskrun
-from bench._world import Product, World
+from bench._world import Product, World, until
 
 RUNS: Final = 10_000
 LIMIT: Final = 60.0
@@ -24,9 +23,12 @@ def fill(far: World) -> None:
 
 async def looked_at(product: Product) -> None:
     """Until every run and every one of its TaskRuns was listed and looked at."""
-    async with asyncio.timeout(LIMIT):
-        while not _all(await product.metrics()):
-            await asyncio.sleep(0.2)
+
+    async def done() -> bool:
+        return _all(await product.metrics())
+
+    if not await until(done, limit=LIMIT, every=0.2):
+        raise SystemExit(f"not all runs were looked at in {LIMIT:.0f} s")
 
 
 def _all(metrics: dict[str, float]) -> bool:

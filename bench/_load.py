@@ -1,4 +1,6 @@
-"""Sends signed webhooks from a process of its own; `python -m bench._load PORT SECRET SECONDS RATE`.
+"""Sends signed webhooks from a process of its own.
+
+    python -m bench._load PORT SECRET SECONDS RATE
 
 RATE 0 keeps every connection busy; any other is how many deliveries a second are due, and then a
 delivery that had to wait for a free connection counts from when it was due. What came of them is

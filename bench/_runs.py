@@ -4,7 +4,7 @@ Shaped after the recorded streams in `tests/adapters/streams`; scripts and manag
 runs have plenty of, bring a PipelineRun to 12 KB and a TaskRun to 5 KB.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -139,13 +139,13 @@ def taskrun(run: Run, task: str, reason: str) -> Object:
 
 def _task_status(run: Run, reason: str) -> Object:
     ended = {"exitCode": 0, "reason": "Completed", "startedAt": run.at(1), "finishedAt": run.at(2)}
-    state: Object = {
+    states: Mapping[str, Object] = {
         "Pending": {"waiting": {"reason": "PodInitializing"}},
         "Running": {"running": {"startedAt": run.at(1)}},
         "Succeeded": {"terminated": ended},
-    }[reason]
+    }
     status = _status(run, reason, "All Steps have completed executing")
-    return {**status, "steps": [{"name": "main", "container": "step-main", **state}]}
+    return {**status, "steps": [{"name": "main", "container": "step-main", **states[reason]}]}
 
 
 def _status(run: Run, reason: str, message: str) -> Object:
@@ -171,7 +171,7 @@ _SPEC: Final = {
 
 def _padded(made: Object, length: int) -> Object:
     """With as many managedFields, which nobody reads, as bring it to `length` bytes of JSON."""
-    field = {"f:status": {"f:conditions": {}, "f:startTime": {}, "f:taskRuns": {}}}
+    field: Object = {"f:status": {"f:conditions": {}, "f:startTime": {}, "f:taskRuns": {}}}
     entry = {"manager": "controller", "operation": "Update", "time": _EPOCH, "fieldsV1": field}
     made["metadata"]["managedFields"] = []
     missing = length - len(msgspec.json.encode(made))

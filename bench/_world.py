@@ -107,13 +107,9 @@ class World:
             log.close()
 
     async def _ready(self, product: "Product") -> None:
-        try:
-            async with asyncio.timeout(START_LIMIT):
-                while not await product.ready():
-                    await asyncio.sleep(0.01)
-        except TimeoutError:
+        if not await until(product.ready, limit=START_LIMIT, every=0.01):
             log = (self.folder / "product.log").read_text(encoding="utf-8")
-            raise SystemExit(f"the product is not ready after {START_LIMIT:.0f} s:\n{log}") from None
+            raise SystemExit(f"the product is not ready after {START_LIMIT:.0f} s:\n{log}")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -152,6 +148,17 @@ class Product:
         status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8")
         line = next(each for each in status.splitlines() if each.startswith(name))
         return int(line.split()[1]) / 1024
+
+
+async def until(true: Callable[[], Awaitable[bool]], *, limit: float, every: float) -> bool:
+    """Whether it became true within `limit` seconds; asks `every` so many."""
+    try:
+        async with asyncio.timeout(limit):
+            while not await true():  # noqa: ASYNC110 - in another process: nobody tells us
+                await asyncio.sleep(every)
+    except TimeoutError:
+        return False
+    return True
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
@@ -196,9 +203,7 @@ def _world(folder: Path) -> World:
         github.create_repository(name)
     github.install(app, "acme")
     commits = {name: github.push(name, "main", {"a": "a"}, "A change", "ann") for name in names}
-    return World(
-        folder=folder, kube=kube, kube_port=0, github=github, app=app, commits=commits
-    )
+    return World(folder=folder, kube=kube, kube_port=0, github=github, app=app, commits=commits)
 
 
 def _telling(made: World) -> Any:

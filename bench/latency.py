@@ -4,8 +4,8 @@ The product runs as in a cluster, in a process of its own. 50 runs of three task
 in ten repositories behind one installation; each takes three seconds and has seventeen events of 5
 to 12 KB, and GitHub takes 50 ms for each answer. Counted is from the moment in which the Kubernetes
 stand-in is given a state that changes the check's status to the moment in which the GitHub stand-in
-sees the request, so all that the stand-ins themselves need is in it. The first seconds (tokens,
-connections) are not counted.
+sees the request, so all that the stand-ins themselves need is in it. A first try, in which tokens
+are made, is not counted.
 """
 
 import asyncio
@@ -14,45 +14,51 @@ from pathlib import Path
 from typing import Final
 
 from bench._drive import Play, cues
-from bench._table import Row, percentile, report
+from bench._table import Row, median, percentile, report, spread
 from bench._world import world
 
 RATE: Final = 50.0
 SECONDS: Final = 3.0
 """From the begin of a run to its end."""
 WARM: Final = 150
-RUNS: Final = 600
+RUNS: Final = 300
+"""In each try."""
+TRIES: Final = 3
 GITHUB: Final = 0.05
 """Seconds that GitHub takes."""
 GOAL_MS: Final = {50: 50.0, 99: 250.0}
 
 
-async def measure() -> list[float]:
-    """Milliseconds, of each state that was told."""
+async def measure() -> list[list[float]]:
+    """Milliseconds, of each state that was told, in each try."""
+    tries: list[list[float]] = []
     with tempfile.TemporaryDirectory() as folder:
         async with world(Path(folder)) as far, far.product():
             far.latency = GITHUB
-            warm, play = Play(far), Play(far)
-            await warm.perform(cues(far, WARM, rate=RATE, seconds=SECONDS))
-            await warm.settled(WARM, limit=10)
-            await play.perform(cues(far, RUNS, rate=RATE, seconds=SECONDS, first=WARM))
-            await play.settled(WARM + RUNS, limit=10)
-    return [seconds * 1000 for seconds in play.latencies().values()]
+            begun = 0
+            for runs in (WARM, *[RUNS] * TRIES):
+                play = Play(far)
+                await play.perform(cues(far, runs, rate=RATE, seconds=SECONDS, first=begun))
+                begun += runs
+                await play.settled(begun, limit=10)
+                tries.append([seconds * 1000 for seconds in play.latencies().values()])
+    return tries[1:]
 
 
 def main() -> None:
     """Prints two rows."""
-    took = asyncio.run(measure())
-    report(
-        *(
-            Row(
-                what=f"watch event -> request leaves for GitHub, {RATE:.0f} runs/s, p{share}",
-                budget=f"under {goal:.0f} ms",
-                measured=f"{percentile(took, share):.1f} ms of {len(took):,} states",
-                met=percentile(took, share) < goal,
-            )
-            for share, goal in GOAL_MS.items()
-        )
+    tries = asyncio.run(measure())
+    report(*(_row(tries, share, goal) for share, goal in GOAL_MS.items()))
+
+
+def _row(tries: list[list[float]], share: int, goal: float) -> Row:
+    found = [percentile(took, share) for took in tries]
+    told = min(len(took) for took in tries)
+    return Row(
+        what=f"watch event -> request leaves for GitHub, {RATE:.0f} runs/s, p{share}",
+        budget=f"under {goal:.0f} ms",
+        measured=f"{spread(found, '{:.1f}')} ms",
+        met=median(found) < goal and told == 3 * RUNS,
     )
 
 

@@ -1,24 +1,29 @@
 """How much the store takes: pairs of reading a subject and committing a look, and bare rows.
 
-    python -m bench.store [CALLERS] [SECONDS]
+    python -m bench.store
 
-The file is made in a temporary folder of the present disk, and is durable as in production.
+The file is made in a temporary folder of the present disk, and is durable as in production. Nothing
+is promised of the store alone; it is the largest part of `bench.commits`.
 """
 
 import asyncio
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from typing import Final
 
+from bench._table import Row, percentile, report
 from ghapp.core.effects import Check, EmitEvent, SetCheck
 from ghapp.core.model import Observation, Phase, Repository, Revision, Step, Subject, SubjectType
 from ghapp.core.seen import Seen
 from ghapp.ports import Addressed, Commit, Done, Store
 from ghapp.store import open_store
+
+CALLERS: Final = 64
+SECONDS: Final = 2.0
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 REPOSITORY = Repository(host="github.com", owner="acme", name="shop")
@@ -114,7 +119,7 @@ async def rate(
     begun = time.perf_counter()
     await asyncio.gather(*(caller(mine) for mine in range(callers)))
     elapsed = time.perf_counter() - begun
-    return len(took) / elapsed, sorted(took)[int(len(took) * 0.99)] * 1000
+    return len(took) / elapsed, percentile(took, 99) * 1000
 
 
 async def drain(store: Store, *, seconds: float) -> float:
@@ -129,24 +134,29 @@ async def drain(store: Store, *, seconds: float) -> float:
     return done / (time.perf_counter() - begun)
 
 
-async def main(callers: int, seconds: float) -> None:
-    """Prints one line for each measurement."""
+async def measure() -> tuple[Row, ...]:
+    """Three rows."""
     with tempfile.TemporaryDirectory() as folder:
         store = await open_store(f"sqlite:///{Path(folder) / 'bench.db'}", now=NOW)
-        pairs, slow = await rate(store, one_pair, callers=callers, seconds=seconds)
-        print(f"read + commit (1 subject, 2 effects)  {pairs:8.0f} /s  p99 {slow:5.1f} ms")
-        rows, slow = await rate(store, one_row, callers=100, seconds=seconds)
-        print(f"commit of one effect, 100 callers     {rows:8.0f} /s  p99 {slow:5.1f} ms")
-        print(
-            f"claim + settle                        {await drain(store, seconds=seconds):8.0f} /s"
-        )
-        before = time.perf_counter()
-        backlog = await store.backlog()
-        took = (time.perf_counter() - before) * 1000
-        print(f"backlog of {sum(backlog.pending.values())} rows counted in {took:.1f} ms")
+        pairs, pair = await rate(store, one_pair, callers=CALLERS, seconds=SECONDS)
+        rows, row = await rate(store, one_row, callers=CALLERS, seconds=SECONDS)
+        drained = await drain(store, seconds=SECONDS)
         await store.close()
+    return (
+        _row("read and commit of a subject, two effects", f"{pairs:,.0f}/s, p99 {pair:.0f} ms"),
+        _row("commit of one effect", f"{rows:,.0f}/s, p99 {row:.0f} ms"),
+        _row("claim and settle of one effect", f"{drained:,.0f}/s"),
+    )
+
+
+def _row(what: str, measured: str) -> Row:
+    return Row(what=f"store, {CALLERS} callers: {what}", budget="", measured=measured)
+
+
+def main() -> None:
+    """Prints them."""
+    report(*asyncio.run(measure()))
 
 
 if __name__ == "__main__":
-    numbers = [*sys.argv[1:], *("64", "5")[len(sys.argv) - 1 :]]
-    asyncio.run(main(int(numbers[0]), float(numbers[1])))
+    main()

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import random
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -49,6 +49,9 @@ GRACE: Final = 10.0
 """Seconds that deliveries get to finish when the process is told to stop."""
 HISTORY: Final = timedelta(hours=1)
 """A fresh store tells of runs that finished up to this long before it was made."""
+
+MISSING_EVERY: Final = 20.0
+"""Seconds between two looks for a kind that is not installed: one small GET each."""
 
 ROLES: Final = ("all", "app", "controller")
 """app serves webhooks and delivers; controller watches; all does both."""
@@ -144,8 +147,8 @@ class _Builder:
         metrics = Metrics()
         adapters = discovery.adapters()
         resources = {adapter.resource.id: adapter.resource for adapter in adapters}
-        github = await self._github(metrics)
-        kube = await self._kube()
+        github = await self.github(metrics)
+        kube = await self.kube()
         sinks = await self._sinks(github, kube, resources)
         rules = Rules(
             born=store.born,
@@ -187,7 +190,7 @@ class _Builder:
         checkrail.server.ready = lambda: _unready(checkrail)
         return checkrail
 
-    async def _github(self, metrics: Metrics) -> GitHubClient | None:
+    async def github(self, metrics: Metrics) -> GitHubClient | None:
         settings = self.settings.github
         if settings is None:
             log.warning("no GitHub App is set, so no checks are made")
@@ -205,7 +208,7 @@ class _Builder:
         self.stack.push_async_callback(github.close)
         return github
 
-    async def _kube(self) -> KubeClient:
+    async def kube(self) -> KubeClient:
         connection = await load_connection(self.settings.environ)
         session = await self.stack.enter_async_context(open_kube_session())
         return KubeClient(session=session, connection=connection, clock=self.clock)
@@ -267,8 +270,16 @@ class _Builder:
             namespaces=self.settings.namespaces or ("",),
             api=kube,
             metrics=metrics,
-            pace=Pace(),
+            pace=Pace(missing_interval=MISSING_EVERY),
         )
+
+
+@contextlib.asynccontextmanager
+async def clients(settings: Settings) -> AsyncIterator[tuple[KubeClient, GitHubClient | None]]:
+    """The clients alone, as the product would use them: for the doctor."""
+    async with contextlib.AsyncExitStack() as stack:
+        builder = _Builder(settings, "all", utc_now, stack)
+        yield await builder.kube(), await builder.github(Metrics())
 
 
 def build_sink(kind: SinkType, given: Mapping[str, Any], ports: Mapping[str, Any]) -> Sink:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ghapp import __version__, config, crds, discovery, explain, log, rbac, settings
@@ -151,6 +152,33 @@ def validate(paths: tuple[Path, ...]) -> None:
     if mistakes:
         raise ConfigError(*mistakes)
     click.echo(f"{count} document{'' if count == 1 else 's'}, no mistakes")
+
+
+@checkrail.command()
+def doctor() -> None:
+    """Ask whether it can reach and may use the cluster and GitHub, and how to mend what is missing.
+
+    Reads the settings of `checkrail run`, changes nothing, and exits with 1 if something is wrong.
+    """
+    chosen = settings.read(os.environ)
+    log.setup("error", "text")
+    from ghapp.doctor import examine
+
+    console, ill = Console(), False
+
+    async def visit() -> None:
+        nonlocal ill
+        with console.status("asking the cluster and GitHub"):
+            async for finding in examine(chosen):
+                ill = ill or not finding.well
+                mark = "[green]✓[/]" if finding.well else "[red]✗[/]"
+                console.print(f"{mark} [bold]{finding.about}[/]  {escape(finding.what)}")
+                if finding.mend:
+                    console.print(f"    {escape(finding.mend)}", style="yellow")
+
+    _run(visit())
+    if ill:
+        sys.exit(FAILED)
 
 
 @checkrail.command("crds")

@@ -5,7 +5,7 @@ Runs the very functions that the product runs, so what it prints is what would b
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -22,13 +22,14 @@ from ghapp.core.github_body import body
 from ghapp.core.model import Observation, Revision
 from ghapp.core.pipeline import Pipeline
 from ghapp.core.seen import Seen
-from ghapp.core.source import Adapter, Context
+from ghapp.core.source import Adapter, Context, Find, Resource, Tried
 from ghapp.errors import ConfigError
 
 FILE_LIMIT: Final = 16 * 1024 * 1024
 """Bytes of a file; etcd takes objects of 1.5 MiB."""
 NO_UID: Final = "00000000-0000-0000-0000-000000000000"
 """Stands for the uid that an object gets when it is created."""
+_NAMESPACE: Final = "default"
 _BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -41,6 +42,8 @@ class Explained:
     seen: Seen | None = None
     check: dict[str, Any] | None = None
     events: tuple[dict[str, Any], ...] = ()
+    resolution: tuple[Tried, ...] = ()
+    """The rules that were asked for the commit, in their order, up to the one that matched."""
     skipped: str = ""
 
     def as_json(self) -> dict[str, Any]:
@@ -53,6 +56,10 @@ class Explained:
             "phase": look.phase.value,
             "reason": look.reason,
             "revision": _revision(look.revision) if look.revision else None,
+            "resolution": [
+                {"rule": tried.rule, "matched": tried.matched, "why": tried.why}
+                for tried in self.resolution
+            ],
             "milestones": [milestone.value for milestone in self.seen.told],
             "check": self.check,
             "cdevents": list(self.events),
@@ -69,7 +76,8 @@ class Explainer:
     dashboard_url: str = ""
 
     def explain(self, documents: Sequence[dict[str, Any]]) -> list[Explained]:
-        """Each document; those that are parts of others (TaskRuns) also tell of their parents."""
+        """Each document; those that are parts of others (TaskRuns), and those that others refer to
+        (a GitRepository), also tell of these."""
         return [self._one(document, documents) for document in documents]
 
     def _one(self, document: dict[str, Any], documents: Sequence[dict[str, Any]]) -> Explained:
@@ -83,12 +91,17 @@ class Explainer:
             value = _decode(document, adapter.reads)
         except msgspec.ValidationError as error:
             return Explained(kind=kind, name=name, skipped=f"it cannot be read: {error}")
-        children = tuple(_children(adapter, _uid(document), documents))
-        look = adapter.observe(value, Context(cluster=self.cluster, children=children))
+        context = Context(
+            cluster=self.cluster,
+            children=tuple(_children(adapter, _uid(document), documents)),
+            find=_finder(adapter, documents),
+        )
+        look = adapter.observe(value, context)
         if look is None:
             reason = "it is not a run of its own: a part of another, told to be ignored, or new"
             return Explained(kind=kind, name=name, skipped=reason)
-        return self._decided(kind, name, look)
+        asked = adapter.resolution(value, context) if adapter.resolution else ()
+        return replace(self._decided(kind, name, look), resolution=asked)
 
     def _decided(self, kind: str, name: str, look: Observation) -> Explained:
         rules = Rules(
@@ -113,12 +126,8 @@ class Explainer:
         )
 
     def _adapter(self, document: dict[str, Any]) -> Adapter[Any] | None:
-        """By group and kind: another served version has the same fields as far as we read."""
-        group = str(document.get("apiVersion", "")).rpartition("/")[0]
-        for adapter in self.adapters:
-            if (adapter.resource.group, adapter.resource.kind) == (group, document.get("kind")):
-                return adapter
-        return None
+        found = (adapter for adapter in self.adapters if _is(document, adapter.resource))
+        return next(found, None)
 
 
 def read(path: str) -> list[dict[str, Any]]:
@@ -172,8 +181,7 @@ def _children(
 ) -> Iterator[Any]:
     for child in adapter.children:
         for document in documents:
-            group = str(document.get("apiVersion", "")).rpartition("/")[0]
-            if (child.resource.group, child.resource.kind) != (group, document.get("kind")):
+            if not _is(document, child.resource):
                 continue
             try:
                 value = _decode(document, child.reads)
@@ -183,12 +191,37 @@ def _children(
                 yield value
 
 
+def _finder(adapter: Adapter[Any], documents: Sequence[dict[str, Any]]) -> Find:
+    """Looks up neighbours among the documents, as the product does among what is watched."""
+    reads = {neighbour.resource: neighbour.reads for neighbour in adapter.neighbours}
+
+    def find(resource: Resource, namespace: str, name: str) -> Any:
+        for document in documents:
+            if not _is(document, resource) or _name(document) != name:
+                continue
+            if _namespace(document) != namespace:
+                continue
+            try:
+                return _decode(document, reads[resource])
+            except msgspec.ValidationError:
+                return None  # explained on its own, with the reason, if it is a source
+        return None
+
+    return find
+
+
+def _is(document: dict[str, Any], resource: Resource) -> bool:
+    """By group and kind: another served version has the same fields as far as we read."""
+    group = str(document.get("apiVersion", "")).rpartition("/")[0]
+    return (resource.group, resource.kind) == (group, document.get("kind"))
+
+
 def _decode(document: dict[str, Any], type_: type[Any]) -> Any:
     """By way of JSON, as a watch line comes; what the API server would add is filled in."""
     metadata = document.get("metadata")
     if not isinstance(metadata, dict):
         raise msgspec.ValidationError("Object missing required field `metadata`")
-    filled = {"uid": NO_UID, "namespace": "default", "creationTimestamp": _BEGINNING, **metadata}
+    filled = {"uid": NO_UID, "namespace": _NAMESPACE, "creationTimestamp": _BEGINNING, **metadata}
     if not filled.get("name"):
         filled["name"] = str(filled.get("generateName", "")) + "xxxxx"
     return msgspec.json.decode(msgspec.json.encode({**document, "metadata": filled}), type=type_)
@@ -202,6 +235,12 @@ def _name(document: dict[str, Any]) -> str:
     metadata = document.get("metadata")
     named = metadata if isinstance(metadata, dict) else {}
     return str(named.get("name") or named.get("generateName") or "")
+
+
+def _namespace(document: dict[str, Any]) -> str:
+    metadata = document.get("metadata")
+    named = metadata if isinstance(metadata, dict) else {}
+    return str(named.get("namespace", _NAMESPACE))
 
 
 def _subject(look: Observation) -> dict[str, Any]:

@@ -22,6 +22,7 @@ def show(explained: Explained, console: Console) -> None:
     facts.add_row("milestones", Text(", ".join(explained.seen.told)))
     facts.add_row("commit", Text(_commit(explained)))
     console.print(Panel(facts, title=Text(heading), title_align="left"))
+    _show_resolution(explained, console)
     if explained.check is not None:
         _show_check(explained.check, console)
     for event in explained.events:
@@ -37,7 +38,18 @@ def _commit(explained: Explained) -> str:
         return (
             "none, so no check: annotate it with checkrail.dev/repository and checkrail.dev/commit"
         )
-    return f"{revision.repository.url} {revision.commit} (by {revision.rule} annotations)"
+    return f"{revision.repository.url} {revision.commit} (by {revision.rule})"
+
+
+def _show_resolution(explained: Explained, console: Console) -> None:
+    """Each rule that was asked for the commit, and what came of it."""
+    table = Table.grid(padding=(0, 2))
+    for tried in explained.resolution:
+        sign = Text("✓", style="green") if tried.matched else Text("-", style="dim")
+        table.add_row(sign, Text(tried.rule), Text(tried.why))
+    if explained.resolution:
+        console.print(Text("which commit is it about?", style="bold"))
+        console.print(table)
 
 
 def _show_check(check: dict[str, object], console: Console) -> None:

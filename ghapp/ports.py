@@ -40,6 +40,8 @@ class Slot:
     """What the last delivery of this lane returned: a check run's id."""
     certain: bool = True
     """False: an earlier try may have got through unheard, so look before creating."""
+    tries: int = 0
+    """How often this effect was tried before, for a sink whose patience is shorter than ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,6 +276,14 @@ class Kube(Protocol):
     ) -> dict[str, Any]:
         """Merge-patches."""
 
+    async def pods(self, namespace: str, selector: str) -> list[dict[str, Any]]:
+        """The pods that a label selector names, as many as one page of a list has."""
+
+    async def log(
+        self, namespace: str, pod: str, container: str, *, tail_lines: int, limit_bytes: int
+    ) -> bytes:
+        """The end of a container's log: at most so many lines, and of those the last bytes."""
+
 
 Clusters = Mapping[str, Kube]
 """By the cluster's name."""
@@ -326,3 +336,5 @@ class SinkType:
     build: Callable[..., Sink]
     permissions: Mapping[str, str] = field(default_factory=dict)
     """GitHub App permissions that it uses, with the reason: ``{"checks:write": "..."}``."""
+    access: tuple[Access, ...] = ()
+    """What it needs in the cluster beside what the sources need."""

@@ -202,9 +202,14 @@ def _after_the_end(was: Observation, look: Observation, *, returned: bool) -> Ob
 
 def _pinned(was: Observation, look: Observation) -> Revision | None:
     """The commit belongs to what was asked for: later ones that changed nothing do not count."""
-    if was.generation == look.generation or look.phase is Phase.CANCELLED:
+    if _same_spec(was, look) or look.phase is Phase.CANCELLED:
         return was.revision or look.revision
     return look.revision or was.revision
+
+
+def _same_spec(was: Observation, look: Observation) -> bool:
+    known = was.generation and look.generation
+    return not known or was.generation == look.generation
 
 
 def _ran_again(was: Observation, look: Observation) -> bool:
@@ -214,7 +219,7 @@ def _ran_again(was: Observation, look: Observation) -> bool:
     if look.phase is Phase.RUNNING:
         return not (was.turn and look.turn)
     well = was.phase is look.phase is Phase.SUCCEEDED
-    return was.generation != look.generation and not well
+    return not (well or _same_spec(was, look))
 
 
 def _same_verdict(was: Observation, look: Observation) -> bool:
@@ -244,7 +249,7 @@ def _moved_on(was: Observation, look: Observation) -> bool:
         was.living
         and not was.phase.finished
         and look.phase is not Phase.CANCELLED
-        and was.generation != look.generation
+        and not _same_spec(was, look)
         and None not in (was.revision, look.revision)
         and was.revision != look.revision
     )

@@ -177,6 +177,7 @@ _MORE_ROOM: Final = 48
 _ENOUGH: Final = 200
 """Bytes of a log below which a section is not worth its frame."""
 _NAME_LIMIT: Final = 120
+_NOTE_LIMIT: Final = 500
 _TICKS: Final = re.compile(r"`{33,}")
 _JOINER: Final = "\u2060"
 _LIVE: Final = re.compile(r"(@)(?=[\w-])|(#)(?=\d)|(?i:\b(?:https?|ftp|mailto|www)(?=[:.]))")
@@ -191,7 +192,7 @@ class _Section:
         body = _TICKS.sub("`" * 32 + "…", _shown(step.text).strip("\n"))
         self._body = body
         fence = "`" * max(3, 1 + max(map(len, re.findall("`+", body)), default=0))
-        note = f"{markdown.text(_shown(step.note), 500)}\n\n" if step.note else ""
+        note = f"<p>{_inline(step.note, _NOTE_LIMIT)}</p>\n\n" if step.note else ""
         self._head = f"{_opening(step)}\n\n{note}" + (f"{fence}\n" if body else "")
         self._foot = (f"\n{fence}\n\n" if body else "") + "</details>\n\n"
         self.overhead = _size(self._head) + _size(self._foot)
@@ -209,9 +210,9 @@ def _opening(step: StepLog) -> str:
     return f"<details{' open' if step.failed else ''}><summary>{icon}step {name}{detail}</summary>"
 
 
-def _inline(foreign: str) -> str:
+def _inline(foreign: str, limit: int = _NAME_LIMIT) -> str:
     """`foreign` inside an HTML element: no tag, no ping, no link, one line."""
-    line = markdown.cut(" ".join(_shown(foreign).split()), _NAME_LIMIT)
+    line = markdown.cut(" ".join(_shown(foreign).split()), limit)
     return html.escape(_LIVE.sub(lambda match: match[0] + _JOINER, line))
 
 

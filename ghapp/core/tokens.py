@@ -39,7 +39,7 @@ _SHAPES: Final = tuple(
         r"(?i)secret[_-]?(?:access[_-]?)?key" + _ASSIGNED + r"([A-Za-z0-9/+=]{16,})",
         r"(?i)session[_-]?token" + _ASSIGNED + r"([A-Za-z0-9/+=]{16,})",
         # Google: API keys, OAuth tokens, client secrets.
-        r"AIza[A-Za-z0-9_-]{35}",
+        r"AIza[A-Za-z0-9_-]{35,}",
         r"ya29\.[A-Za-z0-9_-]{20,}",
         r"GOCSPX-[A-Za-z0-9_-]{20,}",
         # https://api.slack.com/authentication/token-types
@@ -81,7 +81,8 @@ _KEY_LIMIT: Final = 16_384
 _KEY_LINES: Final = re.compile(
     r"(?:\s{0,4}[A-Za-z-]{1,20}: [^\n]{0,100}\n)*(?:(?:\s|\\[rn])*[A-Za-z0-9+/=]{16,})*"
 )
-_KEY_LINE: Final = re.compile(r"[ \t]*[A-Za-z0-9+/=]{1,80}[ \t]*\r?")
+_KEY_LINE: Final = re.compile(r"[ \t]*[A-Za-z0-9+/=]{16,80}[ \t]*\r?")
+_LAST_KEY_LINE: Final = re.compile(r"[ \t]*[A-Za-z0-9+/=]{1,80}[ \t]*\r?")
 
 
 def _private_keys(text: str) -> Iterator[Span]:
@@ -108,9 +109,10 @@ def _key_start(text: str, end: int) -> int:
     """Where the key's lines before its END line begin."""
     start = text.rfind("\n", 0, end) + 1
     floor = max(end - _KEY_LIMIT, 0)
+    line = _LAST_KEY_LINE
     while start > floor:
         above = text.rfind("\n", floor, start - 1) + 1 or floor
-        if not _KEY_LINE.fullmatch(text, above, start - 1):
+        if not line.fullmatch(text, above, start - 1):
             break
-        start = above
+        start, line = above, _KEY_LINE
     return min(start, end)

@@ -37,6 +37,8 @@ PAGE: Final = 500
 
 FIELD_MANAGER: Final = "checkrail"
 
+PODS: Final = Resource("", "v1", "pods", "Pod")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Times:
@@ -106,12 +108,57 @@ class KubeClient:
         known = decode(answer, Discovery).resources or ()
         return any(one.name == resource.plural for one in known)
 
+    async def pods(self, namespace: str, selector: str) -> list[dict[str, Any]]:
+        """The pods that a label selector names, as many as one page of a list has."""
+        page = await self.page(PODS, namespace, selector=selector)
+        return [decode(bytes(item), dict[str, Any]) for item in page.items or ()]
+
+    async def log(
+        self, namespace: str, pod: str, container: str, *, tail_lines: int, limit_bytes: int
+    ) -> bytes:
+        """The end of a container's log: at most so many lines, and of those the last bytes.
+
+        The API's own ``limitBytes`` keeps the *first* bytes of those lines, so it only guards us
+        against lines without end; then fewer lines are asked for, until their end comes through.
+        """
+        path = f"{PODS.path(namespace, pod)}/log"
+        while True:
+            query = {"tailLines": str(tail_lines), "limitBytes": str(BODY_LIMIT)}
+            request = self._request("GET", path, query={"container": container, **query})
+            kept, size = await self._end(request, limit_bytes)
+            if size < BODY_LIMIT:
+                return kept
+            if tail_lines == 1:
+                raise _TooLong(f"the last line of the log is longer than {BODY_LIMIT} bytes")
+            tail_lines = max(1, tail_lines // 8)
+
+    async def _end(self, request: "_Request", limit: int) -> tuple[bytes, int]:
+        """The last bytes of an answer, and how long it was."""
+        kept, size = bytearray(), 0
+        async with await self._send(request) as response:
+            try:
+                async for chunk in response.content.iter_any():
+                    size += len(chunk)
+                    kept += chunk
+                    del kept[:-limit]
+            except (aiohttp.ClientError, OSError) as error:
+                raise unreachable(error, self.connection.base_url) from error
+        return bytes(kept), size
+
     async def page(
-        self, resource: Resource, namespace: str = "", *, after: str = "", limit: int = PAGE
+        self,
+        resource: Resource,
+        namespace: str = "",
+        *,
+        after: str = "",
+        limit: int = PAGE,
+        selector: str = "",
     ) -> Page:
         """A page of the list, or of what comes `after`; 410 when that token has expired."""
+        more = {"continue": after} if after else {}
+        chosen = {"labelSelector": selector} if selector else {}
         while True:
-            query = {"limit": str(limit)} | ({"continue": after} if after else {})
+            query = {"limit": str(limit), **more, **chosen}
             try:
                 return decode(await self._ask("GET", resource.path(namespace), query=query), Page)
             except _TooLong:
@@ -162,7 +209,26 @@ class KubeClient:
         content: str = "",
     ) -> bytes:
         """One request; the body of its 2xx answer."""
-        request = _Request(
+        request = self._request(method, path, query=query, body=body, content=content)
+        async with await self._send(request) as response:
+            try:
+                answer = await read_body(response, BODY_LIMIT)
+            except (aiohttp.ClientError, OSError) as error:
+                raise unreachable(error, self.connection.base_url) from error
+        if answer is None:
+            raise _TooLong(f"{method} {path}: the answer is longer than {BODY_LIMIT} bytes")
+        return answer
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        content: str = "",
+    ) -> "_Request":
+        return _Request(
             method,
             path,
             query=query or ({"fieldManager": FIELD_MANAGER} if content else {}),
@@ -172,14 +238,6 @@ class KubeClient:
                 total=self.times.request, sock_connect=self.times.connect
             ),
         )
-        async with await self._send(request) as response:
-            try:
-                answer = await read_body(response, BODY_LIMIT)
-            except (aiohttp.ClientError, OSError) as error:
-                raise unreachable(error, self.connection.base_url) from error
-        if answer is None:
-            raise _TooLong(f"{method} {path}: the answer is longer than {BODY_LIMIT} bytes")
-        return answer
 
     async def _send(self, request: "_Request") -> aiohttp.ClientResponse:
         """The response to a request, if it is a 2xx; on a 401 once more with a new token."""

@@ -7,15 +7,29 @@ from typing import Any
 
 import msgspec
 
-from adapters import flux_helmrelease, job, tekton_pipelinerun, tekton_taskrun
+from adapters import (
+    flux_helmrelease,
+    flux_kustomization,
+    job,
+    tekton_customrun,
+    tekton_pipelinerun,
+    tekton_taskrun,
+)
 from ghapp.core.model import Observation
-from ghapp.core.source import Adapter, Context
+from ghapp.core.source import Adapter, Context, Find, Resource
 
 FOLDER = Path(__file__).parent / "streams"
 STREAMS = sorted(FOLDER.rglob("*.jsonl"))
 IDS = [f"{path.parent.name}-{path.stem}" for path in STREAMS]
 
-SOURCES = (flux_helmrelease, job, tekton_pipelinerun, tekton_taskrun)
+SOURCES = (
+    flux_helmrelease,
+    flux_kustomization,
+    job,
+    tekton_customrun,
+    tekton_pipelinerun,
+    tekton_taskrun,
+)
 ADAPTERS: dict[str, Adapter[Any]] = {
     source.ADAPTER.resource.kind: source.ADAPTER for source in SOURCES
 }
@@ -40,15 +54,36 @@ def uid_of(event: Event) -> str:
 
 
 def observe(
-    manifest: dict[str, Any], *, children: Iterable[dict[str, Any]] = (), deleted: bool = False
+    manifest: dict[str, Any],
+    *,
+    children: Iterable[dict[str, Any]] = (),
+    around: Iterable[dict[str, Any]] = (),
+    deleted: bool = False,
 ) -> Observation | None:
-    """One look at one object, decoded as a watch would."""
+    """One look at one object, decoded as a watch would; `around` is what it may refer to."""
     adapter = ADAPTERS[manifest["kind"]]
     uid = manifest["metadata"].get("uid", "")
     context = Context(
-        cluster="default", children=tuple(_parts(adapter, uid, children)), deleted=deleted
+        cluster="default",
+        children=tuple(_parts(adapter, uid, children)),
+        deleted=deleted,
+        find=finder(adapter, around),
     )
     return adapter.observe(decode(manifest, adapter.reads), context)
+
+
+def finder(adapter: Adapter[Any], around: Iterable[dict[str, Any]]) -> Find:
+    """Looks up what the adapter says it refers to, and nothing else."""
+    reads = {neighbour.resource: neighbour.reads for neighbour in adapter.neighbours}
+    known = {
+        (one["kind"], one["metadata"]["namespace"], one["metadata"]["name"]): one for one in around
+    }
+
+    def find(resource: Resource, namespace: str, name: str) -> Any:
+        found = known.get((resource.kind, namespace, name))
+        return decode(found, reads[resource]) if found else None
+
+    return find
 
 
 def decode(manifest: dict[str, Any], reads: type[Any]) -> Any:
@@ -84,7 +119,9 @@ class World:
         for uid, manifest in self.objects.items():
             if manifest["kind"] in ADAPTERS:
                 everything = self.objects.values()
-                look = observe(manifest, children=everything, deleted=uid in self.deleted)
+                look = observe(
+                    manifest, children=everything, around=everything, deleted=uid in self.deleted
+                )
                 if look:
                     found[uid] = look
         return found

@@ -369,10 +369,131 @@ def test_what_never_came_up_is_not_removed() -> None:
     assert (found.phase, found.conclusion) == (Phase.CANCELLED, Conclusion.CANCELLED)
 
 
-def test_a_suspended_release_tells_its_verdict_and_no_progress() -> None:
-    suspended = {"suspend": True}
-    assert observe(release(UPGRADING, PENDING, history=NOW, spec=suspended)) is None
-    assert look(release(READY, RELEASED, history=NOW, spec=suspended)).phase is Phase.SUCCEEDED
+SUSPENDED = {"suspend": True}
+
+
+def test_a_release_that_is_suspended_on_its_way_waits_for_a_person() -> None:
+    for state in (
+        release(LOOKING, attempted="", spec=SUSPENDED),
+        release(STATES["retrying"][0]["status"]["conditions"][0], NOT_READY, spec=SUSPENDED),
+    ):
+        found = look(state)
+        assert (found.phase, found.conclusion) == (Phase.CANCELLED, Conclusion.ACTION_REQUIRED)
+        assert (found.reason, found.verbs) == ("Suspended", ())
+
+
+def test_suspending_neither_stops_an_action_nor_takes_a_verdict_back() -> None:
+    assert look(release(UPGRADING, PENDING, spec=SUSPENDED)).phase is Phase.RUNNING
+    done = look(release(READY, RELEASED, history=NOW, spec=SUSPENDED))
+    assert (done.phase, done.conclusion) == (Phase.SUCCEEDED, None)
+
+
+# --- tests of the chart, drift ------------------------------------------------------------------
+
+HOOKS = {
+    "podinfo-grpc": {"lastStarted": T1, "lastCompleted": T2, "phase": "Succeeded"},
+    "podinfo-jwt": {"lastStarted": T1, "lastCompleted": T2, "phase": "Failed"},
+}
+TESTED = [snapshot(2, "deployed", "6.6.1", testHooks=HOOKS), NOW[1]]
+TESTS_FAILED = cond("TestSuccess", "False", "TestFailed", "1 hook failed")
+
+
+def suites(manifest: dict[str, Any]) -> list[tuple[str, str, Phase | None]]:
+    found = look(manifest).occurrences
+    return [
+        (one.subject, one.key, one.outcome) for one in found if one.type == "testsuiterun.finished"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("condition", "outcome"),
+    [
+        (cond("TestSuccess", "True", "TestSucceeded", "no test hooks"), Phase.SUCCEEDED),
+        (TESTS_FAILED, Phase.FAILED),
+    ],
+)
+def test_the_tests_of_a_chart_are_told_once_they_ran(
+    condition: dict[str, str], outcome: Phase
+) -> None:
+    ((subject, key, told),) = suites(release(READY, RELEASED, condition, history=TESTED))
+    assert (subject, told) == ("podinfo.v2/helm-test", outcome)
+    assert key == "v2/2026-05-07T05:01:00+00:00/tests/2026-05-07T05:02:00+00:00"
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        release(READY, RELEASED, cond("TestSuccess", "Unknown", "AwaitingTests"), history=TESTED),
+        release(UPGRADING, PENDING, TESTS_FAILED, history=TESTED),
+        release(READY, RELEASED, history=TESTED),
+    ],
+    ids=["due", "of the attempt before", "switched off"],
+)
+def test_tests_that_did_not_run_on_this_attempt_are_not_told(manifest: dict[str, Any]) -> None:
+    assert suites(manifest) == []
+
+
+def test_after_a_rollback_the_tests_are_still_those_of_what_failed() -> None:
+    history = [snapshot(3, "deployed", "6.6.0"), *TESTED]
+    ((subject, _, _),) = suites(release(BACK, RELEASED, TESTS_FAILED, ROLLED_BACK, history=history))
+    assert subject == "podinfo.v2/helm-test"
+
+
+def test_each_test_of_the_chart_is_a_step() -> None:
+    steps = look(
+        release(cond("Ready", "False", "TestFailed"), RELEASED, TESTS_FAILED, history=TESTED)
+    ).steps
+    assert [(step.name, step.phase, step.tolerated) for step in steps] == [
+        ("upgrade", Phase.SUCCEEDED, False),
+        ("test", Phase.FAILED, False),
+        ("test podinfo-grpc", Phase.SUCCEEDED, False),
+        ("test podinfo-jwt", Phase.FAILED, False),
+    ]
+
+
+def test_tests_that_may_fail_leave_a_neutral_check() -> None:
+    lenient: dict[str, Any] = {"test": {"enable": True, "ignoreFailures": True}}
+    found = look(release(READY, RELEASED, TESTS_FAILED, history=TESTED, spec=lenient))
+    assert (found.phase, found.conclusion) == (Phase.SUCCEEDED, Conclusion.NEUTRAL)
+    assert all(step.tolerated for step in found.steps if step.phase is Phase.FAILED)
+
+
+def test_drift_is_shown_and_fails_nothing() -> None:
+    drifted = cond("Drifted", "True", "DriftDetected", "Deployment/apps/podinfo changed")
+    found = look(release(READY, RELEASED, drifted, history=NOW))
+    assert found.phase is Phase.SUCCEEDED
+    (_, drift) = found.steps
+    assert (drift.name, drift.tolerated) == ("drift", True)
+    assert drift.detail == "Deployment/apps/podinfo changed"
+    corrected = cond("Drifted", "False", "NoDriftDetected")
+    assert len(look(release(READY, RELEASED, corrected, history=NOW)).steps) == 1
+
+
+# --- which run it was ---------------------------------------------------------------------------
+
+
+def test_each_action_of_helm_is_another_turn_and_looking_around_is_none() -> None:
+    done = look(release(READY, RELEASED, history=NOW))
+    assert look(release(LOOKING, READY, RELEASED, history=NOW)).turn == done.turn
+    again = [snapshot(3, "deployed", "6.6.1", lastDeployed=T2), *NOW]
+    assert look(release(READY, RELEASED, history=again)).turn != done.turn
+    assert look(release(UPGRADING, PENDING, history=NOW)).turn == ""
+
+
+@pytest.mark.parametrize(
+    ("state", "generation"),
+    [
+        (release(READY, RELEASED, history=NOW, metadata={"generation": 3}), 2),
+        (release(LOOKING, cond("Ready", "False", "ValuesError"), metadata={"generation": 3}), 3),
+        (release(UPGRADING, PENDING, metadata={"generation": 3}), 2),
+        (release(LOOKING, attempted="", lastAttemptedGeneration=0), 2),
+    ],
+    ids=["deployed", "not attempted", "running", "waiting"],
+)
+def test_a_verdict_is_about_the_spec_that_was_attempted(
+    state: dict[str, Any], generation: int
+) -> None:
+    assert look(state).generation == generation
 
 
 # --- names, steps, requests ---------------------------------------------------------------------

@@ -6,11 +6,10 @@ import msgspec
 import pytest
 
 from adapters._read.meta import Annotations, Labels
-from adapters._read.revision import Named, flux_revision, pull_request_number, revision
+from adapters._read.revision import Named, pull_request_number, revision, trace
 from ghapp.core.model import Repository, Revision
 
 SHA = "8f4b1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e6f7a8b"
-OTHER = "84a71e84d846d78ecca1f964fdbc5cf2899fbc00"
 SHOP = Repository(host="github.com", owner="acme", name="shop")
 PAC = {
     "pipelinesascode.tekton.dev/sha": SHA,
@@ -174,37 +173,82 @@ def test_a_pull_request_number_is_read_leniently(text: str, number: int | None) 
     assert pull_request_number(text) == number
 
 
-@pytest.mark.parametrize("commit", [SHA, f"sha1:{SHA}", f"main@sha1:{SHA}", f"main/{SHA}"])
-def test_flux_names_the_commit_and_we_the_repository(commit: str) -> None:
-    notes = {
-        "event.toolkit.fluxcd.io/commit": commit,
-        "event.toolkit.fluxcd.io/change_request": "12",
-        "checkrail.dev/repository": "acme/shop",
-    }
-    expected = Revision(
-        repository=SHOP, commit=SHA, pull_request=12, rule="event.toolkit.fluxcd.io"
+# --- what explain says --------------------------------------------------------------------------
+
+ORDER = [
+    "checkrail.dev",
+    "pipelinesascode.tekton.dev",
+    "tekton.dev/git-status",
+    "github.integrations.tekton.dev",
+    "pipelinesfeedback.keskad.pl",
+    "integrations.tekton.ornew.io",
+    "chains.tekton.dev",
+]
+
+
+def asked(
+    annotations: dict[str, str],
+    params: dict[str, Any] | None = None,
+    labels: dict[str, str] | None = None,
+) -> dict[str, tuple[bool, str]]:
+    found = trace(
+        msgspec.convert(annotations, Annotations),
+        msgspec.convert(labels or {}, Labels),
+        [Named(name=name, value=value) for name, value in (params or {}).items()],
     )
-    assert flux_revision(msgspec.convert(notes, Annotations)) == expected
+    return {one.rule: (one.matched, one.why) for one in found}
+
+
+def test_every_rule_is_asked_in_the_documented_order_until_one_matches() -> None:
+    assert list(asked({})) == ORDER
+    assert list(asked(FEEDBACK)) == ORDER[:5]
+    assert asked(FEEDBACK)["pipelinesfeedback.keskad.pl"] == (
+        True,
+        f"github.com/acme/shop at {SHA}",
+    )
+    assert not any(matched for matched, _ in asked({}).values())
 
 
 @pytest.mark.parametrize(
-    "notes",
+    ("notes", "why"),
     [
-        {"event.toolkit.fluxcd.io/commit": SHA},
-        {
-            "event.toolkit.fluxcd.io/commit": "latest@sha256:" + "a" * 64,
-            "checkrail.dev/repository": "acme/shop",
-        },
-        {"checkrail.dev/repository": "acme/shop"},
+        ({}, "it says nothing"),
+        ({"checkrail.dev/commit": SHA}, "no repository is named"),
+        ({"checkrail.dev/repository": "acme/shop"}, "no commit is named"),
+        (
+            {**OURS, "checkrail.dev/commit": "main"},
+            "'main' is no full commit id of 40 or 64 hex digits",
+        ),
+        (
+            {**OURS, "checkrail.dev/repository": "https://u:s3cret@"},
+            "what it names as the repository is none",
+        ),
     ],
-    ids=["no repository", "an image's digest", "no commit"],
 )
-def test_flux_alone_makes_no_claim(notes: dict[str, str]) -> None:
-    assert flux_revision(msgspec.convert(notes, Annotations)) is None
+def test_a_rule_that_does_not_match_says_why(notes: dict[str, str], why: str) -> None:
+    assert asked(notes)["checkrail.dev"] == (False, why)
 
 
-def test_our_commit_goes_before_flux() -> None:
-    notes = {**OURS, "event.toolkit.fluxcd.io/commit": OTHER}
-    found = flux_revision(msgspec.convert(notes, Annotations))
+def test_no_trace_shows_what_may_be_a_secret() -> None:
+    url = "https://x-access-token:ghs_s3cret@github.com/acme/shop"
+    for notes in (
+        {"checkrail.dev/repository": url, "checkrail.dev/commit": SHA},
+        {"checkrail.dev/repository": url + " x", "checkrail.dev/commit": SHA},
+        {"checkrail.dev/repository": "acme/shop", "checkrail.dev/commit": url},
+    ):
+        assert "s3cret" not in str(asked(notes))
+
+
+def test_what_is_reported_elsewhere_or_is_about_no_commit_asks_no_further() -> None:
+    reported = asked({**PAC, "pipelinesascode.tekton.dev/check-run-id": "1"})
+    assert list(reported) == ORDER[:2]
+    assert reported[ORDER[1]] == (False, "Pipelines-as-Code reports this run itself")
+    technical = {**FEEDBACK, "pipelinesfeedback.keskad.pl/technical-job": "backup"}
+    assert list(asked(technical)) == ["checkrail.dev", "pipelinesfeedback.keskad.pl"]
+    assert claim(technical) is None
+
+
+def test_a_technical_job_that_we_are_told_of_has_its_check() -> None:
+    found = claim({**OURS, "pipelinesfeedback.keskad.pl/technical-job": "backup"})
     assert found is not None
-    assert (found.commit, found.rule) == (SHA, "checkrail.dev")
+    assert found.rule == "checkrail.dev"

@@ -80,6 +80,7 @@ class _Reading:
         self._depth = 0
         self._base = ""
         self._file = ""
+        self._suite = ""
         self._case: Mapping[str, str] = {}
         self._verdicts: set[str] = set()
         self._verdict: Mapping[str, str] | None = None
@@ -109,6 +110,7 @@ class _Reading:
             raise ReportError(f"this is not JUnit: the document is a <{tag[:40]}>")
         if tag == "testsuite":
             self._file, self._base = attributes.get("file", ""), ""
+            self._suite = attributes.get("name", "")
         elif tag == "testcase":
             self._case, self._verdicts = attributes, set()
         elif tag == "property" and attributes.get("name") == "basedir":
@@ -141,7 +143,8 @@ class _Reading:
     def _found(self, tag: str, verdict: Mapping[str, str], text: str) -> Iterator[Finding]:
         case = self._case
         owner, name = case.get("classname", ""), case.get("name", "")
-        places = _places(self._attributes(verdict), text, test=f"{owner}.{name}", base=self._base)
+        said = self._attributes(verdict) or _eslint(self._suite, text)
+        places = _places(said, text, test=f"{owner}.{name}", base=self._base)
         if places:
             yield Finding(
                 places=places,
@@ -157,6 +160,12 @@ class _Reading:
         line = said.get("line", said.get("lineno", ""))
         number = int(line) if _NUMBER.fullmatch(line) else 1
         return Place(path=said["file"], line=number) if said["file"] else None
+
+
+def _eslint(suite: str, text: str) -> Place | None:
+    """ESLint's form: the suite is the file, the text begins with the line."""
+    at = re.match(r"line ([0-9]{1,9}), col ([0-9]{1,9}), ", text)
+    return Place(path=suite, line=int(at[1]), column=int(at[2])) if at else None
 
 
 def _places(said: Place | None, text: str, *, test: str, base: str) -> tuple[Place, ...]:

@@ -1,0 +1,64 @@
+"""What the doctor finds, with the real clients against the stand-ins."""
+
+from pathlib import Path
+
+from ghapp.doctor import Finding, examine
+from tests.world import World, world
+
+
+async def findings(w: World) -> list[Finding]:
+    return [finding async for finding in examine(w.settings())]
+
+
+def ill(found: list[Finding]) -> str:
+    return "\n".join(f"{finding.what}: {finding.mend}" for finding in found if not finding.well)
+
+
+async def test_where_all_is_well_nothing_has_to_be_mended(tmp_path: Path) -> None:
+    async with world(tmp_path) as w, w.running():
+        await w.github.settled()
+        w.github.hooks.log.clear()
+        found = await findings(w)
+    said = "\n".join(finding.what for finding in found)
+    assert ill(found) == ""
+    assert "PipelineRuns are served" in said
+    assert "may do all it needs everywhere" in said
+    assert "installed on acme" in said
+    assert "webhooks reach" in said
+
+
+async def test_a_missing_right_is_named_with_what_grants_it(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.kube.deny("create", "jobs")
+        found = ill(await findings(w))
+    assert "may not create jobs everywhere" in found
+    assert "checkrail rbac" in found
+
+
+async def test_what_is_not_installed_is_no_illness(tmp_path: Path) -> None:
+    async with world(tmp_path, crds=False) as w:
+        found = [finding.what for finding in await findings(w) if finding.about == "cluster"]
+    assert "PipelineRuns are not installed; watched once they are" in found
+
+
+async def test_webhooks_that_do_not_arrive_are_told(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:  # nobody serves the webhook URL
+        await w.github.settled()
+        found = ill(await findings(w))
+    assert "did not reach" in found
+
+
+async def test_an_app_that_is_installed_nowhere_is_told(tmp_path: Path) -> None:
+    async with world(tmp_path, installed=False) as w:
+        assert "installed nowhere" in ill(await findings(w))
+
+
+async def test_a_cluster_that_does_not_answer_does_not_hide_github(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        settings = w.settings()
+        (tmp_path / "kubeconfig").write_text(
+            (tmp_path / "kubeconfig").read_text().replace(w.kube_url, "http://127.0.0.1:9")
+        )
+        found = [finding async for finding in examine(settings)]
+    assert any(not finding.well and finding.about == "cluster" for finding in found)
+    assert any("installed on acme" in finding.what for finding in found)
