@@ -209,7 +209,7 @@ class Store(Protocol):
         """Forget a parked effect; False when there is no such row."""
 
     async def prune(self, before: datetime) -> int:
-        """Forget what was done before then: effects, deliveries, finished subjects."""
+        """Forget what was done or given up before then, and subjects that ended."""
 
     def changed(self) -> Awaitable[None]:
         """Resolves once effects were committed or settled after the call (this process only)."""

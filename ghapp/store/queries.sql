@@ -240,6 +240,11 @@ UPDATE deliveries SET settled = :now, body = NULL WHERE guid = :guid AND settled
 DELETE FROM effects
 WHERE row IN (SELECT row FROM effects WHERE state = 'done' AND settled < :before LIMIT :limit);
 
+-- name: prune_parked
+-- Forget what was given up and nobody looked at: the table must not grow for ever.
+DELETE FROM effects
+WHERE row IN (SELECT row FROM effects WHERE state = 'parked' AND settled < :before LIMIT :limit);
+
 -- name: prune_deliveries
 -- Forget guids that GitHub does not deliver again.
 DELETE FROM deliveries

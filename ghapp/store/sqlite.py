@@ -222,7 +222,7 @@ class SqliteStore:
     async def prune(self, before: datetime) -> int:
         """Forget what was done before then, in as many small transactions as it takes."""
         values = {"before": micros(before), "limit": PRUNED_AT_ONCE}
-        tables = ("prune_effects", "prune_deliveries", "prune_seen")
+        tables = ("prune_effects", "prune_parked", "prune_deliveries", "prune_seen")
         forgotten = [await self._prune(table, values) for table in tables]
         await self._prune("prune_slots", values)  # after what they belong to
         return sum(forgotten)

@@ -648,15 +648,22 @@ async def test_what_is_not_done_is_never_forgotten(store: Store) -> None:
     living = subject("shop", revision="1")
     rows = (row(subject()), row(living, phase=Phase.SUCCEEDED))
     await store.commit(Commit(seen=rows, effects=to("a", event(1), event(2))))
-    claimed = await take_one(store)
-    await store.commit(Commit(settled=Parked(row=claimed.row, reason="r")))
     await store.accept(delivery("g"))
     assert await store.prune(at(10**9)) == 0
     assert await store.seen(subject().key) == rows[0]
     assert await store.seen(living.key) == rows[1]
-    assert (await store.backlog()).pending == {"a": 1}
-    assert len(await store.dead()) == 1
+    assert (await store.backlog()).pending == {"a": 2}
     assert len(await store.deliveries(NOW, 9)) == 1
+
+
+async def test_what_was_given_up_is_kept_for_a_person_until_nobody_came(store: Store) -> None:
+    await put(store, event(1))
+    claimed = await take_one(store)
+    await store.commit(Commit(settled=Parked(row=claimed.row, reason="r")))
+    assert await store.prune(NOW) == 0
+    assert len(await store.dead()) == 1
+    assert await store.prune(at(3600)) == 1
+    assert await store.dead() == []
 
 
 async def test_a_slot_is_kept_as_long_as_its_subject(store: Store) -> None:

@@ -14,6 +14,7 @@ from ghapp.store import _file, sql
 QUERIES: Final = sql.load("queries.sql")
 WHOLE: Final = {
     "born": "one row",
+    "prune_parked": "once an hour, and few rows are parked",
     "prune_slots": "once an hour; a slot's age alone does not say that it can go",
 }
 """Statements that may read a whole table, and why."""
