@@ -11,7 +11,16 @@ from typing import Any, Final
 from adapters._read import copies, meta
 from adapters._read.meta import CANCELLED_BY, Condition, Metadata, Read, Time
 from adapters._read.revision import revision, trace
-from ghapp.core.model import Conclusion, Observation, Phase, Step, Subject, SubjectType, Verb
+from ghapp.core.model import (
+    Conclusion,
+    LogSource,
+    Observation,
+    Phase,
+    Step,
+    Subject,
+    SubjectType,
+    Verb,
+)
 from ghapp.core.source import Adapter, Asked, Context, Create, Patch, Resource, Tried
 from ghapp.errors import Refused
 
@@ -84,6 +93,7 @@ def observe(job: Job, context: Context) -> Observation | None:
         conclusion=conclusion if phase.finished else None,
         revision=revision(notes, meta.labels(job.metadata)),
         steps=_steps(job, phase),
+        logs=_logs(job, phase),
         environment=notes.environment.strip(),
         dashboard_url=meta.dashboard_url(job.metadata, kind=RESOURCE.kind),
         chain=meta.chain(job.metadata),
@@ -186,6 +196,19 @@ def _steps(job: Job, phase: Phase) -> tuple[Step, ...]:
         detail=_detail(status),
     )
     return (step,)
+
+
+def _logs(job: Job, phase: Phase) -> tuple[LogSource, ...]:
+    """Its pods are not watched; whoever reads their logs finds them by the Job's name.
+
+    The API server does not label the pods of a Job that chooses them itself.
+    """
+    chosen = (job.spec or NO_SPEC).manual_selector
+    if chosen or phase not in {Phase.FAILED, Phase.ERRORED}:
+        return ()
+    (step,) = _steps(job, phase)
+    selector = f"batch.kubernetes.io/job-name={job.metadata.name}"
+    return (LogSource(step=step.name, selector=selector, failed=True),)
 
 
 def _detail(status: Status) -> str:

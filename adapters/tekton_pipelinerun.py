@@ -7,6 +7,7 @@ changes between looks.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final
 
 from msgspec import field
@@ -16,7 +17,16 @@ from adapters._read import copies, meta, tekton
 from adapters._read.meta import Condition, Metadata, Read
 from adapters._read.revision import Named, revision, trace
 from adapters._read.tekton import PIPELINE_RUN, ChildRun, Standing, TaskRef, TaskRunStatus
-from ghapp.core.model import Conclusion, Observation, Phase, Step, Subject, SubjectType, Verb
+from ghapp.core.model import (
+    Conclusion,
+    LogSource,
+    Observation,
+    Phase,
+    Step,
+    Subject,
+    SubjectType,
+    Verb,
+)
 from ghapp.core.source import Adapter, Asked, Child, Context, Create, Patch, Resource, Tried
 from ghapp.errors import Refused
 
@@ -147,6 +157,7 @@ def observe(run: PipelineRun, context: Context) -> Observation | None:
         conclusion=standing.conclusion,
         revision=claim,
         steps=_steps(run, context.children, standing.phase),
+        logs=_logs(run, context.children) if standing.phase in tekton.BAD else (),
         results=tekton.results(status.values),
         environment=notes.environment.strip(),
         dashboard_url=meta.dashboard_url(run.metadata, kind=RESOURCE.kind),
@@ -282,14 +293,38 @@ def _tasks(
 
 
 def _ran(task: PipelineTask, runs: Mapping[str, ChildRun | None], phase: Phase) -> Iterable[Step]:
+    for label, name, child in _labelled(task, runs):
+        step = _step(label, child) if child else None
+        yield _at_the_end(step, phase) if step else _unseen(label, name, phase)
+
+
+def _labelled(
+    task: PipelineTask, runs: Mapping[str, ChildRun | None]
+) -> Iterable[tuple[str, str, ChildRun | None]]:
+    """What each run of a task is called as a step, its name, and itself."""
     names = sorted(runs, key=_natural)
     for number, name in enumerate(names, start=1):
         child = runs[name]
         label = task.name or name
         if task.matrix or len(names) > 1:
             label = f"{label} ({_combination(task.matrix, child) or number})"
-        step = _step(label, child) if child else None
-        yield _at_the_end(step, phase) if step else _unseen(label, name, phase)
+        yield label, name, child
+
+
+def _logs(run: PipelineRun, children: Sequence[Any]) -> tuple[LogSource, ...]:
+    """Where the tasks that failed wrote, in the pipeline's order."""
+    status, spec = run.status or NO_STATUS, run.spec or NO_SPEC
+    parts = _parts(status.child_references or (), children)
+    tasks = _tasks(status.pipeline_spec or spec.pipeline_spec, parts, {})
+    runs = (one for task in tasks for one in _labelled(task, parts.get(task.name, {})))
+    ran = ((label, child) for label, _, child in runs if child)
+    found = (
+        source
+        for label, child in ran
+        if not isinstance(child, ChildPipelineRun)  # its tasks are its own to tell
+        for source in tekton.task_logs(label, child)
+    )
+    return tuple(islice(found, tekton.LOGS_LIMIT))
 
 
 def _step(label: str, child: ChildRun) -> Step | None:

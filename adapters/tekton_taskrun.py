@@ -44,6 +44,7 @@ def observe(run: TaskRun, context: Context) -> Observation | None:
         conclusion=standing.conclusion,
         revision=claim,
         steps=tekton.own_steps(run.status),
+        logs=tekton.logs(run.status) if standing.phase in tekton.BAD else (),
         results=tekton.results(status.values),
         environment=notes.environment.strip(),
         dashboard_url=meta.dashboard_url(run.metadata, kind=RESOURCE.kind),

@@ -1,4 +1,4 @@
-"""Measures every budget of the architecture on this machine: `python -m bench`, or `make bench`.
+"""Measures every budget of the architecture on this machine: `make bench`, or `python -m bench`.
 
 Each measurement runs in a process of its own, one after the other, and is stopped when it takes too
 long; all of them together take about three minutes. The table goes to the terminal and to
@@ -32,6 +32,9 @@ IN_ALL: Final = 235.0
 
 def main() -> int:
     """0: all were measured, whatever came of it; 1: one of them failed."""
+    if sys.platform != "linux":
+        print("bench: binds a process to a core and reads /proc; run it on Linux", file=sys.stderr)
+        return 1
     before, end = os.getloadavg()[0], time.monotonic() + IN_ALL
     found = {name: _measured(name, end - time.monotonic()) for name in MEASUREMENTS}
     rows = [row for rows in found.values() for row in rows]

@@ -57,7 +57,7 @@ class Play:
 
         async def completed() -> bool:
             checks = (asked.body for asked in self.far.checks)
-            return sum(check.get("status") == "completed" for check in checks) >= runs
+            return [check.get("status") for check in checks].count("completed") >= runs
 
         if not await until(completed, limit=limit, every=0.05):
             print(f"not all {runs} runs are completed after {limit:.0f} s", file=sys.stderr)

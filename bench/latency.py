@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from bench._drive import Play, cues
+from bench._drive import Play, State, cues
 from bench._table import Row, median, percentile, report, spread
 from bench._world import world
 
@@ -29,9 +29,13 @@ GITHUB: Final = 0.05
 GOAL_MS: Final = {50: 50.0, 99: 250.0}
 
 
-async def measure() -> list[list[float]]:
-    """Milliseconds, of each state that was told, in each try."""
-    tries: list[list[float]] = []
+Took = dict[State, float]
+"""Seconds, of each state that was told: one that a newer one overtakes is not, and need not be."""
+
+
+async def measure() -> list[Took]:
+    """What it took in each try."""
+    tries: list[Took] = []
     with tempfile.TemporaryDirectory() as folder:
         async with world(Path(folder)) as far, far.product():
             far.latency = GITHUB
@@ -41,7 +45,7 @@ async def measure() -> list[list[float]]:
                 await play.perform(cues(far, runs, rate=RATE, seconds=SECONDS, first=begun))
                 begun += runs
                 await play.settled(begun, limit=10)
-                tries.append([seconds * 1000 for seconds in play.latencies().values()])
+                tries.append(play.latencies())
     return tries[1:]
 
 
@@ -51,14 +55,14 @@ def main() -> None:
     report(*(_row(tries, share, goal) for share, goal in GOAL_MS.items()))
 
 
-def _row(tries: list[list[float]], share: int, goal: float) -> Row:
-    found = [percentile(took, share) for took in tries]
-    told = min(len(took) for took in tries)
+def _row(tries: list[Took], share: int, goal: float) -> Row:
+    found = [percentile([*took.values()], share) * 1000 for took in tries]
+    ends = [[status for _, status in took].count("completed") for took in tries]
     return Row(
         what=f"watch event -> request leaves for GitHub, {RATE:.0f} runs/s, p{share}",
         budget=f"under {goal:.0f} ms",
         measured=f"{spread(found, '{:.1f}')} ms",
-        met=median(found) < goal and told == 3 * RUNS,
+        met=median(found) < goal and min(ends) == RUNS,
     )
 
 

@@ -24,6 +24,7 @@ from ghapp.core.commands import Plans
 from ghapp.core.decide import Rules
 from ghapp.core.model import Verb
 from ghapp.core.source import Adapter, Resource
+from ghapp.engine.clusters import Fleet
 from ghapp.engine.desk import Desk
 from ghapp.engine.inbox import Inbox
 from ghapp.engine.kube import KubeClient
@@ -31,6 +32,7 @@ from ghapp.engine.kube import open_session as open_kube_session
 from ghapp.engine.kube_config import load as load_connection
 from ghapp.engine.kube_follow import Pace
 from ghapp.engine.outbox import Outbox
+from ghapp.engine.reach import Reach
 from ghapp.engine.reconcile import Source
 from ghapp.engine.upkeep import Upkeep
 from ghapp.engine.watch import Watch
@@ -38,7 +40,7 @@ from ghapp.github.client import GitHubClient
 from ghapp.http import HttpClient
 from ghapp.http import open_session as open_http_session
 from ghapp.metrics import Metrics
-from ghapp.ports import Clock, Sink, SinkType, Store
+from ghapp.ports import Clock, Clusters, Sink, SinkType, Store
 from ghapp.server import Server
 from ghapp.settings import Settings
 from ghapp.store import open_store
@@ -52,6 +54,8 @@ HISTORY: Final = timedelta(hours=1)
 
 MISSING_EVERY: Final = 20.0
 """Seconds between two looks for a kind that is not installed: one small GET each."""
+
+PACE: Final = Pace(missing_interval=MISSING_EVERY)
 
 ROLES: Final = ("all", "app", "controller")
 """app serves webhooks and delivers; controller watches; all does both."""
@@ -74,6 +78,9 @@ class Checkrail:
     outbox: Outbox
     inbox: Inbox | None
     watch: Watch | None
+    """Of the cluster at home."""
+    fleet: Fleet | None
+    """The other clusters, if a folder for them is set."""
     upkeep: Upkeep
     stack: contextlib.AsyncExitStack
     running: bool = field(default=False)
@@ -122,9 +129,15 @@ class Checkrail:
                 if self.inbox is not None:
                     group.create_task(self.inbox.run(), name="inbox")
                 if self.watch is not None:
-                    group.create_task(self.watch.run(), name="watch")
+                    group.create_task(self._watch_home(self.watch), name="watch")
+                if self.fleet is not None:
+                    group.create_task(self.fleet.run(), name="fleet")
         finally:
             self.running = False
+
+    async def _watch_home(self, watch: Watch) -> None:
+        with logs.bind(cluster=self.settings.cluster):
+            await watch.run()
 
     async def close(self) -> None:
         """Lets what is under way finish, then lets go of everything; the store comes last."""
@@ -149,7 +162,9 @@ class _Builder:
         resources = {adapter.resource.id: adapter.resource for adapter in adapters}
         github = await self.github(metrics)
         kube = await self.kube()
-        sinks = await self._sinks(github, kube, resources)
+        fleet = self._fleet(kube, metrics)
+        clusters: Clusters = fleet.clusters if fleet else {settings.cluster: kube}
+        sinks = await self._sinks(github, clusters, resources)
         rules = Rules(
             born=store.born,
             horizon=store.born - HISTORY,
@@ -163,6 +178,9 @@ class _Builder:
             clock=clock,
             progress_interval=settings.progress_interval,
         )
+        watches = _Watches(settings=settings, adapters=adapters, metrics=metrics, desk=desk)
+        if fleet is not None and self.role != "app":
+            fleet.watch = watches.run
         secrets = settings.github.webhook_secrets if settings.github else ()
         if self.role == "controller":
             secrets = ()  # webhooks belong to who works on them
@@ -180,8 +198,9 @@ class _Builder:
                 store=store, metrics=metrics, clock=clock, secrets=secrets, ready=lambda: ()
             ),
             outbox=Outbox(desk=desk, metrics=metrics, jitter=random.random),
-            inbox=self._inbox(desk, github, kube, adapters, metrics),
-            watch=self._watch(desk, kube, adapters, metrics),
+            inbox=self._inbox(desk, github, clusters, adapters, metrics),
+            watch=None if self.role == "app" else watches.of(settings.cluster, kube, PACE),
+            fleet=fleet,
             upkeep=Upkeep(
                 store=store, github=None if self.role == "controller" else github, clock=clock
             ),
@@ -216,13 +235,13 @@ class _Builder:
     async def _sinks(
         self,
         github: GitHubClient | None,
-        kube: KubeClient,
+        clusters: Clusters,
         resources: Mapping[str, Resource],
     ) -> dict[str, Sink]:
         session = await self.stack.enter_async_context(open_http_session())
         ports: dict[str, Any] = {
             "http": HttpClient(session, clock=self.clock),
-            "clusters": {self.settings.cluster: kube},
+            "clusters": clusters,
             "resources": resources,
         }
         if github is not None:
@@ -230,6 +249,7 @@ class _Builder:
         chosen: dict[str, Mapping[str, Any]] = {"cluster": {}}
         if github is not None:
             chosen |= {"github-check": {}, "promotion": {}}
+            chosen |= {"logs": {}} if self.settings.logs else {}
         if self.settings.cdevents_sink:
             chosen["cdevents"] = {"url": self.settings.cdevents_sink}
         types = {sink.name: sink for sink in discovery.sinks()}
@@ -239,7 +259,7 @@ class _Builder:
         self,
         desk: Desk,
         github: GitHubClient | None,
-        kube: KubeClient,
+        clusters: Clusters,
         adapters: Sequence[Adapter[Any]],
         metrics: Metrics,
     ) -> Inbox | None:
@@ -248,29 +268,53 @@ class _Builder:
         return Inbox(
             desk=desk,
             github=github,
-            clusters={self.settings.cluster: kube},
+            clusters=clusters,
             resources={adapter.resource.id: adapter.resource for adapter in adapters},
             plans={adapter.resource.id: plans_of(adapter) for adapter in adapters},
             metrics=metrics,
             jitter=random.random,
         )
 
-    def _watch(
-        self, desk: Desk, kube: KubeClient, adapters: Sequence[Adapter[Any]], metrics: Metrics
-    ) -> Watch | None:
-        if self.role == "app":
+    def _fleet(self, kube: KubeClient, metrics: Metrics) -> Fleet | None:
+        if self.settings.clusters is None:
             return None
-        cluster = self.settings.cluster
-        sources = tuple(
-            Source(adapter=adapter, cluster=cluster, desk=desk, metrics=metrics)
-            for adapter in adapters
-        )
-        return Watch(
-            sources=sources,
-            namespaces=self.settings.namespaces or ("",),
-            api=kube,
+        fleet = Fleet(
+            folder=self.settings.clusters,
+            home=self.settings.cluster,
             metrics=metrics,
-            pace=Pace(missing_interval=MISSING_EVERY),
+            clock=self.clock,
+            pace=PACE,
+        )
+        fleet.settle(kube)
+        return fleet
+
+
+@dataclass(slots=True, kw_only=True)
+class _Watches:
+    """Makes the watches of one cluster after the other: each has sources of its own."""
+
+    settings: Settings
+    adapters: Sequence[Adapter[Any]]
+    metrics: Metrics
+    desk: Desk
+
+    async def run(self, cluster: str, kube: KubeClient, pace: Pace) -> None:
+        """Watches a cluster until cancelled."""
+        await self.of(cluster, kube, pace).run()
+
+    def of(self, cluster: str, kube: KubeClient, pace: Pace) -> Watch:
+        """Everything that is followed in one cluster."""
+        desk, metrics = self.desk, self.metrics
+        metrics.cluster(cluster, up=False)
+        return Watch(
+            sources=tuple(
+                Source(adapter=adapter, cluster=cluster, desk=desk, metrics=metrics)
+                for adapter in self.adapters
+            ),
+            namespaces=self.settings.namespaces or ("",),
+            api=Reach(api=kube, tell=lambda up: metrics.cluster(cluster, up=up)),
+            metrics=metrics,
+            pace=pace,
         )
 
 

@@ -37,7 +37,7 @@ _VARIABLES: Final = "\n".join(
 def main() -> None:
     """Runs the command; every error of ours is one message and an exit code."""
     try:
-        checkrail(standalone_mode=False)
+        checkrail(prog_name="checkrail", standalone_mode=False)
     except ConfigError as error:
         _complain(*error.mistakes)
         sys.exit(WRONG)
@@ -49,6 +49,9 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
+    except BrokenPipeError:  # whoever read this has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILED)
 
 
 def _complain(*lines: str) -> None:
@@ -120,11 +123,13 @@ def explain_(path: str, folder: Path | None, output: str) -> None:
     Needs neither cluster nor GitHub: kubectl get pipelinerun NAME -o yaml | checkrail explain -f -
     With -o json, one JSON object a document, on a line of its own.
     """
+    named = ("CHECKRAIL_CLUSTER", "CHECKRAIL_DASHBOARD_URL")
+    chosen = settings.read({name: os.environ[name] for name in named if name in os.environ})
     explainer = explain.Explainer(
         adapters=discovery.adapters(),
         pipelines=config.load(folder).pipelines,
-        cluster=os.environ.get("CHECKRAIL_CLUSTER", "default"),
-        dashboard_url=os.environ.get("CHECKRAIL_DASHBOARD_URL", ""),
+        cluster=chosen.cluster,
+        dashboard_url=chosen.dashboard_url,
     )
     explained = explainer.explain(explain.read(path))
     if output == "json":
@@ -189,10 +194,13 @@ def crds_() -> None:
 
 @checkrail.command("rbac")
 @click.option("--namespaces", default="", help="Comma list: Roles there instead of a ClusterRole.")
-def rbac_(namespaces: str) -> None:
+@click.option("--without-logs", is_flag=True, help="For CHECKRAIL_LOGS=off: no pods, no Secrets.")
+def rbac_(namespaces: str, *, without_logs: bool) -> None:
     """Print the generated RBAC: what the code uses, and nothing else."""
     chosen = tuple(name.strip() for name in namespaces.split(",") if name.strip())
-    click.echo(rbac.as_yaml(rbac.manifests(chosen, discovery.adapters())), nl=False)
+    sinks = [sink for sink in discovery.sinks() if not (without_logs and sink.name == "logs")]
+    documents = rbac.manifests(chosen, discovery.adapters(), sinks)
+    click.echo(rbac.as_yaml(documents), nl=False)
 
 
 @checkrail.group()

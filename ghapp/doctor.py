@@ -6,14 +6,16 @@ is asked on its own, so that one that cannot be answered does not hide the other
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ghapp import app_manifest, config, discovery, rbac
 from ghapp.app import clients
 from ghapp.core.source import Resource
-from ghapp.engine.kube import KubeClient
-from ghapp.errors import CheckrailError
+from ghapp.engine.kube import KubeClient, open_session
+from ghapp.engine.kube_config import from_kubeconfig
+from ghapp.errors import CheckrailError, ConfigError
+from ghapp.kubeconfigs import find
 from ghapp.ports import GitHub
 from ghapp.settings import Settings
 
@@ -45,6 +47,8 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     async with clients(settings) as (kube, github):
         async for finding in _cluster(kube, settings.namespaces or ("",)):
             yield finding
+        async for finding in _fleet(settings):
+            yield finding
         if github is None:
             yield Finding("GitHub", "no App is set", "set CHECKRAIL_GITHUB_APP_ID, key and secret")
             return
@@ -75,7 +79,26 @@ async def _asked(
         yield Finding(about, str(error), "see the message")
 
 
-async def _cluster(kube: KubeClient, namespaces: tuple[str, ...]) -> AsyncIterator[Finding]:
+async def _fleet(settings: Settings) -> AsyncIterator[Finding]:
+    """The clusters of the folder, each as the one at home."""
+    if settings.clusters is None:
+        return
+    for name, file in find(settings.clusters, home=settings.cluster).files.items():
+        about = f"cluster {name}"
+        try:
+            connection = await from_kubeconfig((file,))
+        except ConfigError as error:
+            yield Finding(about, str(error), "mend the kubeconfig; it is read again by itself")
+            continue
+        async with open_session() as session:
+            kube = KubeClient(session=session, connection=connection)
+            async for finding in _cluster(kube, settings.namespaces or ("",), about):
+                yield finding
+
+
+async def _cluster(
+    kube: KubeClient, namespaces: tuple[str, ...], about: str = "cluster"
+) -> AsyncIterator[Finding]:
     async def resources(client: KubeClient) -> list[Finding]:
         return [await _served(client, adapter.resource) for adapter in discovery.adapters()]
 
@@ -83,8 +106,8 @@ async def _cluster(kube: KubeClient, namespaces: tuple[str, ...]) -> AsyncIterat
         return [finding for namespace in namespaces for finding in await _rights(client, namespace)]
 
     for question in (resources, rights):
-        async for finding in _asked("cluster", question, kube):
-            yield finding
+        async for finding in _asked(about, question, kube):
+            yield replace(finding, about=about)
 
 
 async def _served(kube: KubeClient, resource: Resource) -> Finding:

@@ -224,7 +224,11 @@ def _decode(document: dict[str, Any], type_: type[Any]) -> Any:
     filled = {"uid": NO_UID, "namespace": _NAMESPACE, "creationTimestamp": _BEGINNING, **metadata}
     if not filled.get("name"):
         filled["name"] = str(filled.get("generateName", "")) + "xxxxx"
-    return msgspec.json.decode(msgspec.json.encode({**document, "metadata": filled}), type=type_)
+    try:
+        text = msgspec.json.encode({**document, "metadata": filled})
+    except (TypeError, ValueError, RecursionError) as error:  # YAML can say more than JSON
+        raise msgspec.ValidationError(str(error)) from error
+    return msgspec.json.decode(text, type=type_)
 
 
 def _uid(document: dict[str, Any]) -> str:

@@ -67,6 +67,12 @@ WATCH_EVENTS: Final = Metric(
     meaning="What the watches of the cluster brought.",
     labels={"resource": (), "type": get_args(WatchType)},
 )
+CLUSTER_UP: Final = Metric(
+    name="checkrail_cluster_up",
+    type=Gauge,
+    meaning="1 while the API of a watched cluster answers and knows us, else 0.",
+    labels={"cluster": ()},
+)
 LOOKS: Final = Metric(
     name="checkrail_looks_total",
     type=Counter,
@@ -163,6 +169,7 @@ BUILD_INFO: Final = Metric(
 
 METRICS: Final = (
     WATCH_EVENTS,
+    CLUSTER_UP,
     LOOKS,
     MALFORMED,
     SKIPPED,
@@ -215,6 +222,14 @@ class Metrics:
     def watch_event(self, resource: str, type_: WatchType) -> None:
         """A watch brought something."""
         self._counter(WATCH_EVENTS, resource=resource, type=type_).inc()
+
+    def cluster(self, name: str, *, up: bool) -> None:
+        """A watched cluster answers, or does not (any more)."""
+        self._gauge(CLUSTER_UP, cluster=name).set(up)
+
+    def cluster_gone(self, name: str) -> None:
+        """A cluster is not watched any more."""
+        self._gauges[CLUSTER_UP.name].remove(name)
 
     def look(self, kind: str, result: LookResult) -> None:
         """An object was looked at."""

@@ -167,7 +167,7 @@ class Store(Protocol):
         """The row behind a check."""
 
     async def on_commit(self, repository: Repository, commit: str) -> Sequence[Seen]:
-        """All rows whose check is on this commit, oldest first."""
+        """All rows whose check is on this commit, oldest first; an empty host stands for any."""
 
     async def unfinished(self, cluster: str, kind: str) -> Sequence[Seen]:
         """Rows that still wait for their end."""

@@ -1,7 +1,8 @@
 """The permissions in the cluster, derived from what the code does with it: never more.
 
 An adapter's resource is read, its children and neighbours are watched, and what its plans write is
-read off their return types: a plan that says ``-> Create`` creates, ``-> Patch`` patches. mypy holds them to it.
+read off their return types: a plan that says ``-> Create`` creates, ``-> Patch`` patches. mypy
+holds them to it. What a sink reads in the cluster it declares itself (`SinkType.access`).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,6 +13,7 @@ from ruamel.yaml import YAML
 
 from ghapp.core.source import Adapter, Create, Patch, Resource
 from ghapp.errors import CheckrailError
+from ghapp.ports import SinkType
 
 NAME: Final = "checkrail"
 LABELS: Final = {"app.kubernetes.io/name": NAME}
@@ -26,25 +28,31 @@ Json = dict[str, Any]
 
 
 def manifests(
-    namespaces: Sequence[str], adapters: Iterable[Adapter[Any]], *, namespace: str = NAME
+    namespaces: Sequence[str],
+    adapters: Iterable[Adapter[Any]],
+    sinks: Iterable[SinkType] = (),
+    *,
+    namespace: str = NAME,
 ) -> list[Json]:
     """ServiceAccount, roles and bindings; `namespace` is where checkrail itself runs.
 
     Without `namespaces` it may look into all of them (a ClusterRole), else into these alone.
     """
     account = _object("v1", "ServiceAccount", namespace=namespace)
-    found = rules(adapters)
+    found = rules(adapters, sinks)
     if not namespaces:
         return [account, *_pair("Cluster", found, namespace, {})]
     roles = [_pair("", found, namespace, {"namespace": one}) for one in sorted(set(namespaces))]
     return [account, *(document for pair in roles for document in pair)]
 
 
-def rules(adapters: Iterable[Adapter[Any]]) -> list[Json]:
+def rules(adapters: Iterable[Adapter[Any]], sinks: Iterable[SinkType] = ()) -> list[Json]:
     """The rules of a role: one for each resource, ordered, so that a diff shows what changed."""
     verbs: dict[tuple[str, str], set[str]] = {}
     for resource, needed in _needs(adapters):
         verbs.setdefault((resource.group, resource.plural), set()).update(needed)
+    for access in (access for sink in sinks for access in sink.access):
+        verbs.setdefault((access.group, access.resource), set()).update(access.verbs)
     return [
         {
             "apiGroups": [group],

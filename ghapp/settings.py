@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from ghapp import kubeconfigs
 from ghapp.errors import ConfigError
 from ghapp.secret import Secret
 
@@ -36,6 +37,11 @@ VARIABLES: Final = (
     Variable(
         "CHECKRAIL_CLUSTER", "this cluster's name in check names and event sources", "default"
     ),
+    Variable(
+        "CHECKRAIL_CLUSTERS",
+        "a folder with a kubeconfig for each further cluster to watch: `NAME/value`, "
+        "`NAME/kubeconfig` (mounted Secrets) or `NAME.kubeconfig`",
+    ),
     Variable("CHECKRAIL_NAMESPACES", "comma list of namespaces to watch; empty: all"),
     Variable(
         "CHECKRAIL_GITHUB_API_URL",
@@ -56,6 +62,11 @@ VARIABLES: Final = (
         "template of a run's page: {cluster} {namespace} {name} {kind} {plural} {uid}",
     ),
     Variable("CHECKRAIL_PROGRESS_INTERVAL", "seconds between two updates of a running check", "30"),
+    Variable(
+        "CHECKRAIL_LOGS",
+        "on: a failed run's check shows its masked log; off: no pod, log or Secret is ever read",
+        "on",
+    ),
     Variable("CHECKRAIL_LOG_LEVEL", "debug, info, warning or error", "info"),
     Variable("CHECKRAIL_LOG_FORMAT", "json or text", "json; text on a terminal"),
     Variable("KUBECONFIG", "as kubectl reads it; in a cluster the service account is used"),
@@ -83,12 +94,16 @@ class Settings:
     host: str = "0.0.0.0"  # noqa: S104 - a container has to be reachable; the demo binds loopback
     port: int = 8080
     cluster: str = "default"
+    clusters: Path | None = None
+    """Where the kubeconfigs of further clusters are mounted; looked at again each half minute."""
     namespaces: tuple[str, ...] = ()
     github: GitHubSettings | None = None
     cdevents_sink: str = ""
     dashboard_url: str = ""
     progress_interval: float = 30.0
     """Seconds. GitHub allows 500 content writes an hour; a check nobody looks at needs few."""
+    logs: bool = True
+    """Whether pods, their logs and their Secrets are read; `checkrail rbac --without-logs`."""
     log_level: str = "info"
     log_format: str = ""
     """Empty: text on a terminal, else json."""
@@ -149,12 +164,14 @@ def read(environ: Mapping[str, str]) -> Settings:
         store=reader.checked("STORE", "sqlite:///checkrail.db", _store),
         host=host,
         port=port,
-        cluster=reader.checked("CLUSTER", "default", _cluster),
+        cluster=reader.checked("CLUSTER", "default", kubeconfigs.wrong_name),
+        clusters=_clusters(reader),
         namespaces=_namespaces(reader),
         github=_github(reader),
         cdevents_sink=reader.checked("CDEVENTS_SINK", "", _url),
         dashboard_url=reader.checked("DASHBOARD_URL", "", _template),
         progress_interval=_seconds(reader, "PROGRESS_INTERVAL", 30.0),
+        logs=reader.checked("LOGS", "on", _one_of("on", "off")) != "off",
         log_level=reader.checked("LOG_LEVEL", "info", _one_of("debug", "info", "warning", "error")),
         log_format=reader.checked("LOG_FORMAT", "", _one_of("json", "text")),
         environ=environ,
@@ -266,11 +283,19 @@ def _store(value: str) -> str | None:
     return None
 
 
-def _cluster(value: str) -> str | None:
-    allowed = set(string.ascii_letters + string.digits + "-._")
-    if len(value) > 40 or not set(value) <= allowed:
-        return f"{value!r} may have letters, digits, '-', '.', '_', and at most 40 of them"
-    return None
+def _clusters(reader: _Reader) -> Path | None:
+    """The folder; a cluster that is down is no mistake, one that cannot be told from others is."""
+    value = reader.text("CLUSTERS")
+    if not value:
+        return None
+    try:
+        found = kubeconfigs.find(Path(value), home=reader.text("CLUSTER", "default"))
+    except (OSError, ValueError) as error:
+        reader.wrong("CLUSTERS", f"{value[:100]} is not a folder that can be read: {error}")
+        return None
+    for mistake in found.mistakes:
+        reader.wrong("CLUSTERS", mistake)
+    return Path(value)
 
 
 def _template(value: str) -> str | None:

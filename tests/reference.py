@@ -123,10 +123,10 @@ def permissions() -> list[tuple[str, str]]:
 
 
 def rules() -> list[tuple[str, str, str]]:
-    """What the adapters use."""
+    """What the adapters and the sinks use."""
     return [
         (", ".join(rule["apiGroups"]), ", ".join(rule["resources"]), ", ".join(rule["verbs"]))
-        for rule in rbac.rules(discovery.adapters())
+        for rule in rbac.rules(discovery.adapters(), discovery.sinks())
     ]
 
 

@@ -19,10 +19,12 @@ import jsonschema
 import kubernetes_validate
 import pytest
 from aiohttp.test_utils import TestServer
+from click.testing import CliRunner
 from msgspec import Struct
 from ruamel.yaml import YAML
 
 from ghapp import crds, discovery, rbac, settings
+from ghapp.cli import checkrail
 from ghapp.core.model import Subject
 from ghapp.core.source import Adapter, Asked, Child, Context, Create, Patch, Plan, Resource
 from ghapp.demo.kube import KubeApi, StatusError
@@ -151,9 +153,35 @@ def test_the_product_asks_for_nothing_that_would_give_it_the_cluster() -> None:
     assert not any("delete" in rule["verbs"] for rule in rules)
 
 
+def test_a_sink_may_do_what_it_declares_and_no_more() -> None:
+    assert rbac.rules([]) == []
+    rules = rbac.rules([], discovery.sinks())
+    assert [(rule["resources"], rule["verbs"]) for rule in rules] == [
+        (["pods"], ["get", "list"]),
+        (["pods/log"], ["get"]),
+        (["secrets"], ["get"]),
+    ]
+
+
+def test_verbs_that_a_source_and_a_sink_need_are_one_rule() -> None:
+    pods, log, secrets, _ = rbac.rules([adapter()], discovery.sinks())
+    assert pods == {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}
+    assert (log["resources"], secrets["resources"]) == (["pods/log"], ["secrets"])
+
+
+def test_without_logs_nobody_reads_pods_or_secrets() -> None:
+    printed = {
+        arguments: CliRunner().invoke(checkrail, ["rbac", *arguments]).stdout
+        for arguments in ((), ("--without-logs",))
+    }
+    assert "secrets" in printed[()]
+    assert parsed(printed[()]) == rbac.manifests((), discovery.adapters(), discovery.sinks())
+    assert parsed(printed["--without-logs",]) == rbac.manifests((), discovery.adapters())
+
+
 @pytest.mark.parametrize("namespaces", [(), ("apps", "ci")])
 def test_the_rbac_is_valid_and_says_the_same_as_yaml(namespaces: tuple[str, ...]) -> None:
-    documents = rbac.manifests(namespaces, discovery.adapters())
+    documents = rbac.manifests(namespaces, discovery.adapters(), discovery.sinks())
     assert parsed(rbac.as_yaml(documents, comment="two\nlines")) == documents
     for document in documents:
         kubernetes_validate.validate(document, KUBERNETES, strict=True)

@@ -189,6 +189,7 @@ REFUSED: dict[str, tuple[bytes, dict[str, str | None], int, str]] = {
     "an array": (b"[{}]", {}, 400, "malformed"),
     "two objects": (BODY + BODY, {}, 400, "malformed"),
     "a JSON bomb": (DEEP, {}, 400, "malformed"),
+    "half of a surrogate pair": (b'{"action": "\\ud800"}', {}, 400, "malformed"),
     "an open JSON bomb": (b"[" * MIB, {}, 400, "malformed"),
     "form-encoded": (
         FORM,

@@ -47,6 +47,7 @@ def test_each_setting_has_its_field() -> None:
             "CHECKRAIL_CDEVENTS_SINK": "http://broker.example/events",
             "CHECKRAIL_DASHBOARD_URL": "https://dashboard.example/#/{namespace}/{name}?k={kind}",
             "CHECKRAIL_PROGRESS_INTERVAL": "0.5",
+            "CHECKRAIL_LOGS": "off",
             "CHECKRAIL_LOG_LEVEL": "debug",
             "CHECKRAIL_LOG_FORMAT": "text",
         }
@@ -58,6 +59,13 @@ def test_each_setting_has_its_field() -> None:
     assert chosen.dashboard_url.startswith("https://dashboard.example/")
     assert chosen.progress_interval == 0.5
     assert (chosen.log_level, chosen.log_format) == ("debug", "text")
+    assert chosen.logs is False
+
+
+def test_logs_are_shown_unless_it_is_said_that_they_are_not() -> None:
+    assert settings.read({}).logs is True
+    assert settings.read({"CHECKRAIL_LOGS": "on"}).logs is True
+    assert mistakes(LOGS="no") == ["CHECKRAIL_LOGS: 'no' is none of on, off"]
 
 
 def test_an_address_may_be_one_of_ipv6() -> None:

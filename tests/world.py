@@ -6,6 +6,7 @@ store. What happened is asserted on the far sides, never on calls.
 
 import asyncio
 import contextlib
+import inspect
 import itertools
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -65,9 +66,13 @@ def ago(seconds: float) -> str:
 async def until(what: Callable[[], Any], *, limit: float = 60.0) -> Any:
     """Waits until `what` is true, and returns it; fails after `limit` seconds."""
     async with asyncio.timeout(limit):
-        while not (value := what()):  # noqa: ASYNC110 - far sides and other processes ring no bell
+        while True:
+            value = what()
+            if inspect.isawaitable(value):
+                value = await value
+            if value:
+                return value
             await asyncio.sleep(0.01)
-        return value
 
 
 def stamp(created: Mapping[str, Any], seconds: float) -> str:

@@ -14,7 +14,7 @@ import msgspec
 from adapters._read import meta
 from adapters._read.meta import ChildMetadata, Condition, Metadata, Read, Time
 from adapters._read.revision import INTEGRATION, STATUS_TRACKER, Named
-from ghapp.core.model import Conclusion, Phase, Revision, Step
+from ghapp.core.model import Conclusion, LogSource, Phase, Revision, Step
 
 PIPELINE_RUN: Final = "PipelineRun"
 DETAIL_LIMIT: Final = 300
@@ -68,6 +68,7 @@ class TaskRunStatus(Read, frozen=True, kw_only=True, gc=False):
     conditions: tuple[Condition, ...] | None = None
     start_time: Time | None = None
     completion_time: Time | None = None
+    pod_name: str = ""
     steps: tuple[StepState, ...] | None = None
     retries_status: tuple[Attempt, ...] | None = None
     results: tuple[Named, ...] | None = None
@@ -295,6 +296,44 @@ def results(values: Iterable[Named] | None) -> tuple[tuple[str, str], ...]:
 def _value(value: Any) -> str:
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return text.strip()
+
+
+LOGS_LIMIT: Final = 10
+"""Places of logs that a look names: more than anybody reads."""
+BAD: Final = frozenset({Phase.FAILED, Phase.ERRORED})
+
+
+def task_logs(label: str, run: ChildRun) -> tuple[LogSource, ...]:
+    """Where a TaskRun that failed as a step of its pipeline wrote its log."""
+    step = task_step(label, run)
+    if step is None or step.phase not in BAD or step.tolerated:
+        return ()
+    return logs(run.status, label)
+
+
+def logs(status: TaskRunStatus | None, label: str = "") -> tuple[LogSource, ...]:
+    """Where the steps of a TaskRun wrote that failed; where none did, those that did not end.
+
+    They belong to the step `label`, or each to itself.
+    """
+    status = status or NO_STATUS
+    if not status.pod_name:
+        return ()
+    states = [state for state in status.steps or () if state.container]
+    failed = [state for state in states if _broke(_own_step(state))]
+    return tuple(
+        LogSource(
+            step=label or state.name or state.container,
+            pod=status.pod_name,
+            container=state.container,
+            failed=True,
+        )
+        for state in failed or [state for state in states if state.terminated is None]
+    )[:LOGS_LIMIT]
+
+
+def _broke(step: Step) -> bool:
+    return step.phase in BAD and not (step.skipped or step.tolerated)
 
 
 def own_steps(status: TaskRunStatus | None) -> tuple[Step, ...]:

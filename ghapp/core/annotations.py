@@ -195,7 +195,7 @@ def _title(annotation: Annotation) -> str:
 
 _USUAL_ROOTS: Final = re.compile(
     r"/workspace/[^/]+/(?=.)"  # a Tekton workspace
-    r"|/workspace/(?=[^/]+$)"  # a file at the top of a Job's volume
+    r"|/workspace/(?=[^/]+\.[^/]+$)"  # a file at the top of a Job's volume
     r"|/github/workspace/|/home/runner/work/[^/]+/[^/]+/"  # GitHub Actions
     r"|/builds/[^/]+/[^/]+/"  # GitLab CI
 )

@@ -149,7 +149,11 @@ def render(effect: EmitEvent, spec_version: str = SPEC_VERSION) -> dict[str, Any
 
 def timestamp(at: datetime) -> str:
     """RFC 3339 in UTC, whole seconds: Kubernetes knows no finer ones."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    try:
+        utc = at.astimezone(UTC)
+    except OverflowError:
+        utc = at.replace(tzinfo=UTC)  # the first or the last day there is, in another zone
+    return utc.replace(tzinfo=None, microsecond=0).isoformat() + "Z"
 
 
 def _event(
@@ -192,7 +196,7 @@ def _when(look: Observation, milestone: Milestone) -> datetime:
 
 def _run_content(look: Observation, milestone: Milestone) -> dict[str, Any]:
     named = "pipelineName" if look.type is SubjectType.PIPELINERUN else "taskName"
-    content: dict[str, Any] = {named: look.name, "uri": uri(look)}
+    content: dict[str, Any] = {named: _shown(look.name), "uri": uri(look)}
     if milestone is Milestone.FINISHED:
         content["outcome"] = OUTCOMES[look.phase]
         if look.phase is not Phase.SUCCEEDED:
@@ -201,7 +205,7 @@ def _run_content(look: Observation, milestone: Milestone) -> dict[str, Any]:
 
 
 def _sentence(look: Observation) -> str:
-    return _shown(look.message) or look.reason or str(look.phase)
+    return _shown(look.message) or _shown(look.reason) or str(look.phase)
 
 
 def _shown(words: str) -> str:
@@ -309,7 +313,7 @@ def _custom(look: Observation, verdict: bool) -> dict[str, Any]:
     not say more than one that was told in time."""
     custom: dict[str, Any] = {"cluster": look.subject.cluster, "kind": look.subject.kind}
     if verdict:
-        custom["reason"] = look.reason
+        custom["reason"] = _shown(look.reason)
         custom["message"] = _shown(look.message)
     if look.revision:
         custom["git"] = _git(look.revision)

@@ -92,7 +92,7 @@ def check_name(look: Observation) -> str:
     """The adapter's name for it, with the cluster in front where the cluster has a name."""
     cluster = look.subject.cluster
     prefix = "" if cluster == DEFAULT_CLUSTER else f"{cluster} / "
-    name = markdown.plain(prefix + look.check_name)
+    name = markdown.plain(prefix + without_credentials(look.check_name))
     if len(name) <= NAME_LIMIT:
         return name
     # Two long names may differ at their ends only, and a branch rule asks for one of them.
@@ -239,7 +239,7 @@ def _facts(look: Observation) -> str:
     if look.version:
         facts.append(f"version {markdown.code(look.version)}")
     if look.reason:
-        facts.append(f"reason {markdown.code(look.reason)}")
+        facts.append(f"reason {markdown.code(without_credentials(look.reason))}")
     return " · ".join(facts)
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from ghapp.core import cdevents, checks
+from ghapp.core import cdevents, checks, excerpts
 from ghapp.core.effects import Check, Effect, SetCheck
 from ghapp.core.model import (
     Conclusion,
@@ -24,7 +24,7 @@ from ghapp.core.model import (
     SubjectType,
 )
 from ghapp.core.pipeline import Pipeline, next_environment
-from ghapp.core.seen import Notice, Seen
+from ghapp.core.seen import Excerpt, Notice, Seen
 
 NOTICES_KEPT: Final = 5
 
@@ -100,6 +100,15 @@ def noticed(before: Seen, notice: Notice, *, rules: Rules) -> Decision:
     notices = (*before.notices, notice)[-NOTICES_KEPT:]
     asked = replace(before, notices=notices)
     return _tell(asked, before.look, rules, closed=before.closed, urgent=True)
+
+
+def excerpted(before: Seen, excerpt: Excerpt, *, attempt: int, rules: Rules) -> Decision:
+    """The logs of an attempt were read: its check shows them."""
+    after, revision = excerpts.enriched(before, excerpt, attempt=attempt), before.look.revision
+    if after is None or after.check is None or revision is None:
+        return NOTHING
+    effect = _set_check(before, after, after.check, revision, rules)
+    return Decision(seen=(after,), effects=(effect,))
 
 
 def _own(
@@ -310,7 +319,8 @@ def _tell(
     if changed is not None and look.revision is not None:
         check_effect = _set_check(before, after, changed, look.revision, rules)
         effects = (replace(check_effect, progress=check_effect.progress and not urgent), *effects)
-    return Decision(seen=(after,), effects=effects)
+    logs = excerpts.wanted(before, look)
+    return Decision(seen=(after,), effects=(*effects, logs) if logs else effects)
 
 
 def _milestones(
@@ -395,9 +405,10 @@ def _set_check(
         subject=after.look.subject,
         repository=revision.repository,
         commit=revision.commit,
-        check=check,
+        check=excerpts.dressed(check, after.excerpt),
         serial=after.serial,
         attempt=after.attempt,
         progress=quiet and check.status != "completed",
+        annotations=after.excerpt.annotations if after.excerpt else (),
         search=after.look.created < rules.born,
     )

@@ -119,7 +119,7 @@ def _annotations(pieces: Sequence[Piece], texts: Sequence[str], mask: Mask) -> A
 
 
 def _placed(finding: Finding, workdir: str) -> Finding:
-    """Relative paths begin where the step did; Tekton's own working directory is nobody's choice."""
+    """Relative paths begin where the step did, unless that is only where Tekton puts steps."""
     if workdir.rstrip("/") in {"", _WORKSPACES}:
         return finding
     return replace(finding, places=tuple(_absolute(place, workdir) for place in finding.places))

@@ -1,24 +1,70 @@
 """A check as the body of GitHub's request, and which of GitHub's check runs is ours.
 
 https://docs.github.com/en/rest/checks/runs — `core.checks` has already cut everything to size.
+
+Annotations are appended to those that are there and can never be taken back, so `Run` remembers
+which a check run has: it is what the sink keeps between two states of a check.
 """
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
+from ghapp.core import annotations
+from ghapp.core.annotations import Annotation
 from ghapp.core.effects import Check, SetCheck
 
 
-def body(effect: SetCheck) -> dict[str, Any]:
-    """What creates the check run."""
-    return {"name": effect.check.name, "head_sha": effect.commit, **update(effect)}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A check run at GitHub, and what we know of its annotations."""
+
+    id: str
+    digest: str = ""
+    """Of the set that it has; empty: it has none, as far as we know."""
+    count: int = 0
+    """How many it has."""
+
+    @classmethod
+    def read(cls, slot: str) -> "Run":
+        """What `written` wrote, or a bare id."""
+        number, _, rest = slot.partition(":")
+        digest, _, count = rest.partition(":")
+        return cls(id=number, digest=digest, count=int(count) if count.isdecimal() else 0)
+
+    @property
+    def written(self) -> str:
+        """``ID``, or ``ID:DIGEST:COUNT``."""
+        return f"{self.id}:{self.digest}:{self.count}" if self.digest else self.id
+
+    def has(self, wanted: Sequence[Annotation]) -> bool:
+        """Whether this set was sent, to its end."""
+        return not wanted or self.digest == digest(wanted)
+
+    def given(self, wanted: Sequence[Annotation]) -> "Run":
+        """The run once it has `wanted` too."""
+        return replace(self, digest=digest(wanted), count=self.count + len(wanted))
 
 
-def update(effect: SetCheck) -> dict[str, Any]:
+def digest(wanted: Sequence[Annotation]) -> str:
+    """Names a set of annotations."""
+    encoded = json.dumps([annotations.body(one) for one in wanted]).encode()
+    return sha256(encoded).hexdigest()[:12]
+
+
+def body(effect: SetCheck, some: Sequence[Annotation] = ()) -> dict[str, Any]:
+    """What creates the check run, with some of its annotations."""
+    return {"name": effect.check.name, "head_sha": effect.commit, **update(effect, some)}
+
+
+def update(effect: SetCheck, some: Sequence[Annotation] = ()) -> dict[str, Any]:
     """What makes an existing check run look like this: its name and commit cannot change.
 
     ``actions`` is always the full list: a PATCH replaces it, and an empty one takes buttons away.
+    `some` are the annotations that it gets with this request; GitHub takes 50.
     """
     check = effect.check
     fields: dict[str, Any] = {
@@ -28,7 +74,7 @@ def update(effect: SetCheck) -> dict[str, Any]:
         "started_at": _stamp(check.started_at),
         "completed_at": _stamp(check.completed_at),
         "details_url": check.details_url or None,
-        "output": _output(check),
+        "output": _output(check, some),
         "actions": [
             {"label": b.label, "description": b.description, "identifier": b.identifier}
             for b in check.buttons
@@ -56,6 +102,12 @@ def pick(effect: SetCheck, runs: Iterable[Mapping[str, Any]]) -> str | None:
     return str(newest["id"])
 
 
+def annotated(run: Mapping[str, Any]) -> int:
+    """How many annotations GitHub says that a check run has."""
+    count = (run.get("output") or {}).get("annotations_count")
+    return count if isinstance(count, int) else 0
+
+
 def _same_attempt(effect: SetCheck, run: Mapping[str, Any], *, done: bool) -> bool:
     began, ended = _stamp(effect.check.started_at), _stamp(effect.check.completed_at)
     if began and run.get("started_at") not in (None, began):
@@ -63,9 +115,13 @@ def _same_attempt(effect: SetCheck, run: Mapping[str, Any], *, done: bool) -> bo
     return not done or ended is None or run.get("completed_at") == ended
 
 
-def _output(check: Check) -> dict[str, str]:
-    output = {"title": check.title, "summary": check.summary}
-    return {**output, "text": check.text} if check.text else output
+def _output(check: Check, some: Sequence[Annotation]) -> dict[str, Any]:
+    output: dict[str, Any] = {"title": check.title, "summary": check.summary}
+    if check.text:
+        output["text"] = check.text
+    if some:
+        output["annotations"] = [annotations.body(one) for one in some]
+    return output
 
 
 def _stamp(moment: datetime | None) -> str | None:

@@ -67,6 +67,8 @@ def inner_lines(raw: bytes, *, begun: bool, ended: bool) -> bytes:
 
     `begun` says that the first byte is the log's first, `ended` that the last is its last.
     """
+    if b"\n" not in raw and not (begun and ended):
+        return b""
     start = 0 if begun else raw.find(b"\n") + 1
     return raw[start:] if ended else raw[start : raw.rfind(b"\n") + 1]
 

@@ -108,6 +108,8 @@ class ContainerStatus(_Read, frozen=True, kw_only=True, gc=False):
 
     name: str = ""
     state: _State | None = None
+    last_state: _State | None = None
+    """How it ended before it was started again."""
 
 
 class Status(_Read, frozen=True, kw_only=True, gc=False):
@@ -144,14 +146,11 @@ class Pod(_Read, frozen=True, kw_only=True, gc=False):
         """All of them, those that ran first first."""
         return (*(self.spec.init_containers or ()), *(self.spec.containers or ()))
 
-    @property
-    def states(self) -> Mapping[str, _State]:
-        """By container."""
-        told = (
-            *(self.status.init_container_statuses or ()),
-            *(self.status.container_statuses or ()),
-        )
-        return {status.name: status.state or _State() for status in told}
+    def told(self, container: str) -> ContainerStatus:
+        """What became of a container."""
+        statuses = (self.status.init_container_statuses, self.status.container_statuses)
+        found = (one for some in statuses for one in some or () if one.name == container)
+        return next(found, ContainerStatus())
 
 
 def read(manifest: Mapping[str, Any]) -> Pod:
@@ -169,30 +168,34 @@ def failed(pod: Pod) -> tuple[str, ...]:
     return bad or tuple(container.name for container in pod.spec.containers or ())
 
 
+def _end(pod: Pod, container: str) -> _Terminated | None:
+    """How it ended, or did the last time."""
+    told = pod.told(container)
+    states = (told.state, told.last_state)
+    return next((state.terminated for state in states if state and state.terminated), None)
+
+
 def _exit_code(pod: Pod, container: str) -> int:
-    state = pod.states.get(container)
-    return state.terminated.exit_code if state and state.terminated else 0
+    end = _end(pod, container)
+    return end.exit_code if end else 0
 
 
 def ending(pod: Pod, container: str) -> str:
-    """How a container ended: ``exit code 137 (OOMKilled)``; empty when it did not, or ended well."""
-    state = pod.states.get(container)
-    if not (state and state.terminated and state.terminated.exit_code):
+    """How a container failed: ``exit code 137 (OOMKilled)``; empty when it did not."""
+    end = _end(pod, container)
+    if not (end and end.exit_code):
         return ""
-    why = state.terminated.reason
-    told = f"exit code {state.terminated.exit_code}"
-    return told if why in {"", "Error"} else f"{told} ({why})"
+    code = f"exit code {end.exit_code}"
+    return code if end.reason in {"", "Error"} else f"{code} ({end.reason})"
 
 
 def waiting(pod: Pod, container: str) -> str:
     """Why a container never started, in the kubelet's words; empty: it did."""
-    state = pod.states.get(container)
-    if state is None or state.terminated:
+    state = pod.told(container).state
+    if _end(pod, container) or not (state and state.waiting):
         return ""
-    if state.waiting:
-        words = (state.waiting.reason, state.waiting.message)
-        return ": ".join(word for word in words if word)
-    return ""
+    words = (state.waiting.reason, state.waiting.message)
+    return ": ".join(word for word in words if word)
 
 
 def workdir(pod: Pod, container: str) -> str:
@@ -224,8 +227,8 @@ def _belongs(pod: Pod, owner: str) -> bool:
 
 
 def _is_bad(pod: Pod) -> bool:
-    ends = (state.terminated for state in pod.states.values())
-    return pod.status.phase == "Failed" or any(end.exit_code for end in ends if end)
+    names = (container.name for container in pod.containers)
+    return pod.status.phase == "Failed" or any(_exit_code(pod, name) for name in names)
 
 
 # --- what it could see --------------------------------------------------------------------------
@@ -286,7 +289,7 @@ def _both(one: Reference, other: Reference) -> Reference:
 
 
 def values(secret: Mapping[str, Any], reference: Reference) -> frozenset[str]:
-    """The values of a Secret's manifest that the reference lets the pod see, and what is in them."""
+    """The values of a Secret that the reference lets the pod see, and what is in them."""
     entries = secret.get("data") or {}
     wanted = reference.keys if reference.keys is not None else entries.keys()
     texts = (_text(entries[key]) for key in wanted if key in entries)

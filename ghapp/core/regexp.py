@@ -3,16 +3,17 @@
 `re` backtracks, holds the interpreter while it does, and cannot be stopped. So an expression that a
 person configured is read here first. Refused is what can take exponential time or what we cannot
 judge: a repeated group that holds a repetition or alternatives (``(a+)+``, ``(a|a)*``),
-look-arounds, back-references, conditions. What is left takes polynomial time, and its degree is the
-number of repetitions that may end in more than one place: those whose characters can also begin
-what follows. ``\\d+:`` ends where the digits end; ``.*:`` may end at every colon.
+look-arounds, back-references, conditions. What is left takes polynomial time: the product, over the
+repetitions that may end in more than one place, of the places where they may. Those are where a
+character stands that can both go on with the repetition and begin what follows: ``\\d+:`` ends
+where the digits end, ``.*:`` may end at every colon of the line.
 """
 
 import re
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from math import comb
+from math import prod
 from typing import Final, TypeAlias
 
 LENGTH_LIMIT: Final = 1_000
@@ -24,6 +25,7 @@ Characters: TypeAlias = frozenset[str]
 Needs: TypeAlias = frozenset[frozenset[str]]
 _SAMPLE: Final = "\t" + "".join(map(chr, range(32, 127))) + "éЖ中"
 """Sets are compared by which of these, and of the expression's own characters, they have."""
+_KNOWN: Final = frozenset(_SAMPLE)
 _NONE: Final[Characters] = frozenset()
 
 
@@ -31,8 +33,8 @@ _NONE: Final[Characters] = frozenset()
 class Cost:
     """What an expression costs on a line of some length, at the worst."""
 
-    degree: int = 0
-    """Repetitions that may end anywhere: each multiplies the ways by the length."""
+    forks: tuple[Characters, ...] = ()
+    """For each repetition that may end in several places: the characters that stand there."""
     choices: int = 0
     """Alternatives that are not told apart by their first character: each doubles the ways."""
     anchored: bool = False
@@ -48,9 +50,17 @@ class Cost:
             return 0
         if self.prefix and not self.prefix.search(line):
             return 0
-        length, loops = len(line), self.degree + 1
-        starts = 1 if self.anchored else length + 1
-        return int(starts * 2**self.choices * comb(length + loops, loops))
+        starts = 1 if self.anchored else len(line) + 1
+        unknown = _unknown(line) if self.forks else 0
+        ends = prod(1 + unknown + sum(map(line.count, fork & _KNOWN)) for fork in self.forks)
+        return int(starts * 2**self.choices * ends * (len(line) + 1))
+
+
+def _unknown(line: str) -> int:
+    """Characters that are in no sample: they may be in any set."""
+    if line.isascii() and line.isprintable():
+        return 0
+    return sum(letter not in _KNOWN for letter in line)
 
 
 def cost(regexp: str) -> Cost:
@@ -65,10 +75,10 @@ def cost(regexp: str) -> Cost:
         return Cost(refused=(_TOO_LARGE,))
     reading = _Reading(regexp)
     node = reading.alternatives()
-    degree, choices = node.cost(_NONE)
-    refused = [*reading.refused, *_dangers(degree, choices)]
+    forks, choices = node.cost(_NONE)
+    refused = [*reading.refused, *_dangers(len(forks), choices)]
     return Cost(
-        degree=degree,
+        forks=forks,
         choices=choices,
         anchored=_anchored(regexp, node),
         needs=node.needs,
@@ -84,7 +94,7 @@ def _anchored(regexp: str, node: "_Node") -> bool:
 def _prefix(regexp: str, node: "_Node", starts: Sequence[int]) -> re.Pattern[str] | None:
     """The parts before the first one that may match in several ways."""
     costs = node.costs(_NONE) if isinstance(node, _Row) and _anchored(regexp, node) else []
-    doubtful = next((at for at, cost in enumerate(costs) if cost != (0, 0)), None)
+    doubtful = next((at for at, cost in enumerate(costs) if cost != _STRAIGHT), None)
     return None if doubtful is None else re.compile(regexp[: starts[doubtful]])
 
 
@@ -121,8 +131,8 @@ class _One:
     def simple(self) -> bool:
         return True
 
-    def cost(self, _: Characters) -> tuple[int, int]:
-        return 0, 0
+    def cost(self, _: Characters) -> "_Ways":
+        return _STRAIGHT
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +172,13 @@ class _Row:
                 return first
         return first | follow
 
-    def costs(self, follow: Characters) -> list[tuple[int, int]]:
+    def costs(self, follow: Characters) -> "list[_Ways]":
         return [part.cost(self._first(index + 1, follow)) for index, part in enumerate(self.parts)]
 
-    def cost(self, follow: Characters) -> tuple[int, int]:
+    def cost(self, follow: Characters) -> "_Ways":
         costs = self.costs(follow)
-        return sum(degree for degree, _ in costs), sum(choices for _, choices in costs)
+        forks = tuple(fork for forks, _ in costs for fork in forks)
+        return forks, sum(choices for _, choices in costs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,12 +208,14 @@ class _Either:
     def simple(self) -> bool:
         return False
 
-    def cost(self, follow: Characters) -> tuple[int, int]:
+    def cost(self, follow: Characters) -> "_Ways":
         costs = [branch.cost(follow) for branch in self.branches]
         firsts = [branch.first | (follow if branch.nullable else _NONE) for branch in self.branches]
         alike = sum(map(len, firsts)) > len(_NONE.union(*firsts))
         choices = len(self.branches).bit_length() if alike else 0
-        return max(degree for degree, _ in costs), choices + sum(more for _, more in costs)
+        any_fork = _NONE.union(*(fork for forks, _ in costs for fork in forks))
+        most = max(len(forks) for forks, _ in costs)
+        return (any_fork,) * most, choices + sum(more for _, more in costs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,15 +246,19 @@ class _Repeat:
     def simple(self) -> bool:
         return False
 
-    def cost(self, follow: Characters) -> tuple[int, int]:
-        degree, choices = self.part.cost(follow | self.part.first)
-        if self.least == self.most or not self.part.first & follow:
-            return degree, choices
+    def cost(self, follow: Characters) -> "_Ways":
+        forks, choices = self.part.cost(follow | self.part.first)
+        fork = self.part.first & follow
+        if self.least == self.most or not fork:
+            return forks, choices
         if self.most is not None and self.most - self.least < 32:
-            return degree, choices + (self.most - self.least).bit_length()
-        return degree + 1, choices
+            return forks, choices + (self.most - self.least).bit_length()
+        return (*forks, fork), choices
 
 
+_Ways: TypeAlias = tuple[tuple[Characters, ...], int]
+"""Forks and choices, as in `Cost`."""
+_STRAIGHT: Final[_Ways] = ((), 0)
 _Node: TypeAlias = _One | _Row | _Either | _Repeat
 
 # --- reading it -----------------------------------------------------------------------------------

@@ -21,6 +21,8 @@ class Entry:
     gone: bool = False
     failed: int = 0
     """Looks in a row that failed for a reason of ours."""
+    ended: float | None = None
+    """When we first saw that it had ended, by the event loop's clock."""
     seen: Seen | None = None
     """The row as we last committed or read it; somebody else may have changed it since."""
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
-from ghapp.core.decide import Decision, Rules, noticed
-from ghapp.core.effects import Effect
+from ghapp.core.decide import Decision, Rules, excerpted, noticed
+from ghapp.core.effects import Effect, ReadLogs
 from ghapp.core.routing import route
-from ghapp.core.seen import Notice
+from ghapp.core.seen import Excerpt, Notice
 from ghapp.errors import Conflict
 from ghapp.ports import Addressed, Clock, Commit, Settled, Sink, Store
 
@@ -58,6 +58,17 @@ class Desk:
                 continue
             return decision
         raise Conflict(f"gave up after {CONFLICTS_BORNE} decisions; somebody else is always faster")
+
+    async def enrich(self, wish: ReadLogs, excerpt: Excerpt, settled: Settled) -> None:
+        """Settles a wish for logs and shows on the subject's check what they say, together."""
+
+        async def decide() -> Decision:
+            before = await self.store.seen(wish.subject.key)
+            if before is None:
+                return Decision()
+            return excerpted(before, excerpt, attempt=wish.attempt, rules=self.rules)
+
+        await self.commit(decide, settled=settled)
 
     async def answer(self, subject_key: str, text: str, settled: Settled) -> None:
         """Settles an effect and shows an answer on the subject's check, together."""

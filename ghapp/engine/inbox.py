@@ -164,10 +164,18 @@ class Inbox:
         return plan(command, facts, rules=self.desk.rules)
 
     async def _concerned(self, command: Press | RerunAll) -> Sequence[Seen]:
+        """What the webhook may be about; of another host's repositories GitHub knows nothing."""
+        store = self.desk.store
         if isinstance(command, RerunAll):
-            return await self.desk.store.on_commit(_slug(command.repository), command.commit)
-        seen = await self.desk.store.by_external_id(command.external_id)
-        return (seen,) if seen else ()
+            found = await store.on_commit(_slug(command.repository), command.commit)
+        else:
+            seen = await store.by_external_id(command.external_id)
+            found = (seen,) if seen else ()
+        return [seen for seen in found if self._is_on_github(seen)]
+
+    def _is_on_github(self, seen: Seen) -> bool:
+        revision = seen.look.revision
+        return revision is not None and self.github.serves(revision.repository)
 
     async def _target(self, command: Press | RerunAll, seen: Seen) -> Target:
         plans = self.plans.get(seen.look.resource, {})
@@ -236,5 +244,6 @@ def _payload(body: bytes) -> Mapping[str, Any]:
 
 
 def _slug(full_name: str) -> Repository:
+    """A webhook does not say which host it comes from: ours, whatever its name is."""
     owner, _, name = full_name.rpartition("/")
     return Repository(host="", owner=owner, name=name)

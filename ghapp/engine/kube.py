@@ -6,7 +6,7 @@ of `kube_follow`; where the API is and who we are there, of `kube_config`.
 """
 
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import aiohttp
@@ -124,7 +124,10 @@ class KubeClient:
         path = f"{PODS.path(namespace, pod)}/log"
         while True:
             query = {"tailLines": str(tail_lines), "limitBytes": str(BODY_LIMIT)}
-            request = self._request("GET", path, query={"container": container, **query})
+            request = replace(
+                self._request("GET", path, query={"container": container, **query}),
+                headers={"Accept": "*/*"},  # it is no JSON
+            )
             kept, size = await self._end(request, limit_bytes)
             if size < BODY_LIMIT:
                 return kept

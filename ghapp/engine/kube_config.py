@@ -10,10 +10,10 @@ import base64
 import re
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -45,7 +45,7 @@ async def load(env: Mapping[str, str]) -> Connection:
             f"KUBECONFIG is not set and {default} does not exist; "
             "set KUBECONFIG to a kubeconfig file, or run inside the cluster"
         )
-    return await _from_kubeconfig(files)
+    return await from_kubeconfig(files)
 
 
 def _kubeconfig_files(setting: str) -> tuple[Path, ...]:
@@ -57,8 +57,11 @@ def _kubeconfig_files(setting: str) -> tuple[Path, ...]:
     return found
 
 
-async def _from_kubeconfig(files: tuple[Path, ...]) -> Connection:
-    """The cluster of the current context; several files are merged as kubectl does."""
+async def from_kubeconfig(files: tuple[Path, ...]) -> Connection:
+    """The cluster of the current context; several files are merged as kubectl does.
+
+    Logs in, but does not ask the cluster anything; raises ConfigError.
+    """
     login = KubeconfigLogin(files)
     cluster = await login.login()
     return Connection(
@@ -134,10 +137,9 @@ async def _read_kubeconfig(files: str) -> tuple[_Cluster, Any]:
     """What kubernetes-asyncio makes of the current context, plugins and all."""
     cluster = _Cluster()
     try:
-        from kubernetes_asyncio.config import load_kube_config  # only here: it costs 110 MB
-
+        library = await asyncio.to_thread(_library)
         async with asyncio.timeout(PLUGIN_TIMEOUT):
-            loader = await load_kube_config(config_file=files, client_configuration=cluster)
+            loader = await library(config_file=files, client_configuration=cluster)
         context = (loader.current_context or {})["context"]
     except TimeoutError as error:
         raise ConfigError(
@@ -154,6 +156,13 @@ async def _read_kubeconfig(files: str) -> tuple[_Cluster, Any]:
     if not re.match(r"https?://[^/]", cluster.host):
         raise ConfigError(f"{files}: its cluster's server {cluster.host!r} is not an http(s) URL")
     return cluster, loader
+
+
+def _library() -> Callable[..., Awaitable[Any]]:
+    """Imported on first use, beside the loop: others are being watched already."""
+    from kubernetes_asyncio.config import load_kube_config  # only here: it costs 110 MB
+
+    return cast("Callable[..., Awaitable[Any]]", load_kube_config)
 
 
 def _said(error: Exception) -> str:

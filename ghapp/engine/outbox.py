@@ -8,14 +8,14 @@ side answered, and what was answered but not settled is delivered again under th
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from ghapp import log as logs
 from ghapp.core import markdown, retry
 from ghapp.core.decide import NOTHING, Decision
-from ghapp.core.effects import Cancel, Promote, Reconcile, Rerun
+from ghapp.core.effects import Cancel, Promote, ReadLogs, Reconcile, Rerun
 from ghapp.engine.desk import Desk
 from ghapp.errors import Reject, Retry
 from ghapp.metrics import DeliveryResult, Metrics
@@ -36,6 +36,8 @@ IDLE: Final = 30.0
 AGAIN: Final = 5.0
 """Seconds until the store is asked again that could not answer."""
 LONGEST_AGAIN: Final = 60.0
+SILENT: Final = Receipt()
+"""Nothing to keep and nobody to tell."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -116,30 +118,33 @@ class Outbox:
             settled, receipt = await self._try(row)
             seconds = asyncio.get_running_loop().time() - began
             self.metrics.delivery(row.sink, _RESULT[type(settled)], seconds)
-            text = receipt.notice or _apology(row, settled)
+            told = replace(receipt, notice=receipt.notice or _apology(row, settled))
             tries = 0
-            while not await self._settle(row, settled, text if tries < UNEXPECTED_BORNE else ""):
+            while not await self._settle(
+                row, settled, told if tries < UNEXPECTED_BORNE else SILENT
+            ):
                 tries += 1
                 await asyncio.sleep(retry.backoff(tries, self.jitter(), cap=LONGEST_AGAIN))
 
     async def _try(self, row: Claimed) -> tuple[Settled, Receipt]:
+        sink, slot = self.sinks[row.sink], replace(row.slot, tries=row.tries)
         try:
             async with asyncio.timeout(DELIVERY_LIMIT):
-                receipt = await self.sinks[row.sink].deliver(row.effect, key=row.key, slot=row.slot)
+                receipt = await sink.deliver(row.effect, key=row.key, slot=slot)
         except Retry as error:
-            return self._again(row, error.reason, error.after, error.uncertain), Receipt()
+            return self._again(row, error.reason, error.after, error.uncertain), SILENT
         except Reject as error:
-            return self._parked(row, error.reason), Receipt()
+            return self._parked(row, error.reason), SILENT
         except TimeoutError:
-            return self._again(row, "no answer in time", None, uncertain=True), Receipt()
+            return self._again(row, "no answer in time", None, uncertain=True), SILENT
         except Exception as error:
             log.exception("a sink failed unexpectedly")
             reason = f"unexpected {type(error).__name__}"
             if row.tries + 1 >= UNEXPECTED_BORNE:
-                return self._parked(row, reason), Receipt()
-            return self._again(row, reason, None, uncertain=True), Receipt()
+                return self._parked(row, reason), SILENT
+            return self._again(row, reason, None, uncertain=True), SILENT
         log.info("delivered", tries=row.tries + 1)
-        return Done(row=row.row, slot=receipt.slot if receipt else None), receipt or Receipt()
+        return Done(row=row.row, slot=receipt.slot if receipt else None), receipt or SILENT
 
     def _again(self, row: Claimed, reason: str, after: float | None, uncertain: bool) -> Settled:
         now = self.desk.clock()
@@ -158,11 +163,13 @@ class Outbox:
         log.error("effect parked", reason=reason, tries=row.tries + 1, mend="checkrail dead")
         return Parked(row=row.row, reason=reason)
 
-    async def _settle(self, row: Claimed, settled: Settled, text: str) -> bool:
+    async def _settle(self, row: Claimed, settled: Settled, told: Receipt) -> bool:
         """False when the store did not take it: the row stays held, and its lane stands still."""
         try:
-            if text:
-                await self.desk.answer(row.effect.subject.key, text, settled)
+            if told.excerpt and isinstance(row.effect, ReadLogs):
+                await self.desk.enrich(row.effect, told.excerpt, settled)
+            elif told.notice:
+                await self.desk.answer(row.effect.subject.key, told.notice, settled)
             else:
                 await self.desk.commit(_nothing_more, settled=settled)
         except Exception:

@@ -8,6 +8,7 @@ nothing to tell of it. What is followed, and for whom, is `watch`'s matter.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final
 
 from ghapp import log as logs
@@ -30,6 +31,12 @@ WORKERS: Final = 32
 still takes 3,200 commits a second."""
 RETRY_AFTER: Final = 5.0
 """Seconds until an object is looked at again whose look failed for a reason of ours; doubled."""
+
+
+GRACE: Final = 2.0
+"""Seconds that the end of a run waits for the ends of its parts."""
+LATE: Final = timedelta(seconds=30)
+"""After its end nothing of a run is on its way any more."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -212,6 +219,8 @@ class Source:
             if gone or not self.adapter.parts:  # nothing else would have us look at it again
                 self._forget(uid)
             return
+        if not gone and self._awaits_parts(uid, entry, look):
+            return
         with logs.bind(subject=look.subject.key):
             if not await self._told(uid, entry, look, gone=gone):
                 return
@@ -221,6 +230,23 @@ class Source:
         elif entry.seen is not None and not entry.seen.open:
             self.cache.settle(uid)
             self.surroundings.forget(uid)
+
+    def _awaits_parts(self, uid: str, entry: Entry, look: Observation) -> bool:
+        """Whether the last words of its parts are on their way.
+
+        Tekton ends a run that is cancelled or times out before the TaskRuns in it, and a watch of
+        theirs may lag behind. The end is told once, so it waits a moment for the reasons in them.
+        """
+        cut_off = any(step.started and not step.finished for step in look.steps)
+        if not (look.phase.finished and cut_off and self.adapter.children):
+            return False
+        if look.finished is None or self.desk.clock() - look.finished > LATE:
+            return False
+        loop = asyncio.get_running_loop()
+        if entry.ended is None:
+            entry.ended = loop.time()
+            loop.call_later(GRACE, self.queue.put_nowait, uid)
+        return loop.time() - entry.ended < GRACE
 
     def _observe(self, uid: str, entry: Entry) -> Observation | None:
         context = Context(

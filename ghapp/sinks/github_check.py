@@ -3,19 +3,29 @@
 A check is created once and then updated under the id that the lane remembers; nothing is read in
 between. Only where an earlier try may have got through unheard is the check looked up first, by
 the ``external_id`` that names its subject: creating is not idempotent at GitHub.
+
+Annotations go 50 a request, the first with the state of the check. GitHub appends them, so a set is
+sent once for each check run: the lane remembers which, and after a try that ended between two
+requests GitHub is asked how many it has.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from msgspec import Struct
 
-from ghapp.core import github_body
+from ghapp import log as logs
+from ghapp.core import annotations, github_body
+from ghapp.core.annotations import Annotation
 from ghapp.core.effects import Effect, SetCheck
+from ghapp.core.github_body import Run
 from ghapp.core.model import Repository
-from ghapp.errors import Reject, Retry
+from ghapp.errors import DeliveryError, Reject, Retry
 from ghapp.ports import GitHub, Receipt, SinkType, Slot
+
+log = logs.get(__name__)
 
 LISTED: Final = 5.0
 """Seconds until a check that was created is in GitHub's lists; sooner it seems to be missing."""
@@ -41,12 +51,22 @@ class GithubCheck:
         """Update the check, or create it where there is none."""
         if not isinstance(effect, SetCheck):
             raise Reject(f"{key}: github-check takes checks only")
-        known = slot.id or await self._found(effect, slot)
-        if known is not None and await self._updated(effect, known):
-            return Receipt(slot=known)
-        return Receipt(slot=await self._created(effect))
+        known = await self._known(effect, slot)
+        told = await self._updated(effect, known) if known else None
+        return Receipt(slot=(told or await self._created(effect)).written)
 
-    async def _found(self, effect: SetCheck, slot: Slot) -> str | None:
+    async def _known(self, effect: SetCheck, slot: Slot) -> "_There | None":
+        """The check run and how many of the effect's annotations it has."""
+        if slot.id is None:
+            return await self._found(effect, slot)
+        run = Run.read(slot.id)
+        if run.has(effect.annotations):
+            return _There(run=run, sent=len(effect.annotations))
+        if slot.certain:
+            return _There(run=run)
+        return await self._looked(effect, run)
+
+    async def _found(self, effect: SetCheck, slot: Slot) -> "_There | None":
         """The check of an earlier try that we heard nothing of; costs a GET, so only if needed."""
         if slot.certain and not effect.search:
             return None
@@ -58,23 +78,37 @@ class GithubCheck:
             repository=effect.repository,
             items="check_runs",
         )
-        return github_body.pick(effect, [run async for run in pages])
+        runs = {str(run["id"]): run async for run in pages}
+        known = github_body.pick(effect, runs.values())
+        return _There.of(effect, Run(id=known), runs[known]) if known else None
 
-    async def _updated(self, effect: SetCheck, known: str) -> bool:
-        """False when GitHub no longer has it: it keeps a thousand of one name per commit."""
-        path = f"{_repo(effect.repository)}/check-runs/{quote(known, safe='')}"
+    async def _looked(self, effect: SetCheck, run: Run) -> "_There | None":
+        """A try may have ended between two requests: which annotations are there?"""
         try:
-            await self._ask("PATCH", path, github_body.update(effect), effect)
+            there = await self._ask("GET", _path(effect, run), None, effect)
         except Reject as error:
             if error.status == 404:
-                return False
+                return None
             raise
-        return True
+        return _There.of(effect, run, there)
 
-    async def _created(self, effect: SetCheck) -> str:
+    async def _updated(self, effect: SetCheck, known: "_There") -> Run | None:
+        """None when GitHub no longer has it: it keeps a thousand of one name per commit."""
+        owed = effect.annotations[known.sent :]
+        first, *rest = list(annotations.batches(owed)) or [()]
+        try:
+            await self._patched(effect, known.run, first)
+        except Reject as error:
+            if error.status == 404:
+                return None
+            raise
+        return await self._rest(effect, known.run, rest)
+
+    async def _created(self, effect: SetCheck) -> Run:
+        first, *rest = list(annotations.batches(effect.annotations)) or [()]
         path = f"{_repo(effect.repository)}/check-runs"
         try:
-            run = await self._ask("POST", path, github_body.body(effect), effect)
+            made = await self._sent("POST", path, effect, first)
         except Reject as error:
             if error.status == 422 and _NO_COMMIT in error.reason:
                 raise Reject(
@@ -84,14 +118,75 @@ class GithubCheck:
                 ) from error
             raise
         except Retry as error:
-            if not error.uncertain:
-                raise
-            after = max(error.after or 0.0, LISTED)
-            raise Retry(error.reason, after=after, uncertain=True, status=error.status) from error
-        return str(run["id"])
+            raise _listed(error) from error
+        return await self._rest(effect, Run(id=str(made["id"])), rest)
 
-    async def _ask(self, method: str, path: str, body: dict[str, Any], effect: SetCheck) -> Any:
+    async def _rest(
+        self, effect: SetCheck, run: Run, batches: Sequence[Sequence[Annotation]]
+    ) -> Run:
+        """The annotations that did not fit into the first request.
+
+        Whatever stops us here, the next try must not begin at the beginning: it has to look.
+        """
+        try:
+            for batch in batches:
+                await self._patched(effect, run, batch)
+        except DeliveryError as error:
+            after = error.after if isinstance(error, Retry) else None
+            raise _listed(
+                Retry(error.reason, after=after, uncertain=True, status=error.status)
+            ) from error
+        return run if run.has(effect.annotations) else run.given(effect.annotations)
+
+    async def _patched(self, effect: SetCheck, run: Run, some: Sequence[Annotation]) -> None:
+        try:
+            await self._sent("PATCH", _path(effect, run), effect, some)
+        except Retry as error:
+            raise (_listed(error) if some else error) from error
+
+    async def _sent(
+        self, method: str, path: str, effect: SetCheck, some: Sequence[Annotation]
+    ) -> Any:
+        """One request; where GitHub refuses the annotations, the check goes without them."""
+        render = github_body.body if method == "POST" else github_body.update
+        try:
+            return await self._ask(method, path, render(effect, some), effect)
+        except Reject as error:
+            if error.status != 422 or not some or _NO_COMMIT in error.reason:
+                raise
+            log.warning("GitHub refused annotations", reason=error.reason, count=len(some))
+        return await self._ask(method, path, render(effect), effect)
+
+    async def _ask(
+        self, method: str, path: str, body: dict[str, Any] | None, effect: SetCheck
+    ) -> Any:
         return await self.github.request(method, path, body, repository=effect.repository)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _There:
+    """A check run that exists, and how many of the effect's annotations it has."""
+
+    run: Run
+    sent: int = 0
+
+    @classmethod
+    def of(cls, effect: SetCheck, run: Run, there: Mapping[str, Any]) -> "_There":
+        """As GitHub tells; a batch is there as a whole or not at all."""
+        sent = github_body.annotated(there) - run.count
+        return cls(run=run, sent=min(max(sent, 0), len(effect.annotations)))
+
+
+def _listed(error: Retry) -> Retry:
+    """An unheard answer is looked for when what it did can be seen."""
+    if not error.uncertain:
+        return error
+    after = max(error.after or 0.0, LISTED)
+    return Retry(error.reason, after=after, uncertain=True, status=error.status)
+
+
+def _path(effect: SetCheck, run: Run) -> str:
+    return f"{_repo(effect.repository)}/check-runs/{quote(run.id, safe='')}"
 
 
 def _repo(repository: Repository) -> str:

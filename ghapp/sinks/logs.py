@@ -24,7 +24,7 @@ from ghapp.core.excerpts import Piece
 from ghapp.core.model import LogSource, Subject
 from ghapp.core.pods import Pod
 from ghapp.core.source import Resource
-from ghapp.errors import Reject, Retry
+from ghapp.errors import CheckrailError, Reject, Retry
 from ghapp.ports import Access, Clusters, Kube, Receipt, SinkType, Slot
 
 log = logs.get(__name__)
@@ -38,7 +38,7 @@ LINES: Final = 500
 BYTES: Final = 256 * 1024
 """Of one container: what is shown is a quarter of that at most, findings are in more of it."""
 SECONDS: Final = 10.0
-"""For one container, with its pod and its Secrets; all five together stay below the outbox' limit."""
+"""For one part, with its pod and Secrets; all five together stay below the outbox' limit."""
 SECRETS_LIMIT: Final = 50
 """Secrets of one pod."""
 TRIES: Final = 5
@@ -56,24 +56,27 @@ class Logs:
     """All clusters that are watched."""
 
     clusters: Clusters
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    """A megabyte of regular expressions takes a second of a core: one after the other."""
 
     def accepts(self, effect: Effect) -> bool:
-        """Wishes for logs in clusters that we are connected to."""
-        return isinstance(effect, ReadLogs) and effect.subject.cluster in self.clusters
+        """Wishes for logs."""
+        return isinstance(effect, ReadLogs)
 
     async def deliver(self, effect: Effect, *, key: str, slot: Slot) -> Receipt:
         """Reads, masks, and brings back what the check shall say."""
         if not isinstance(effect, ReadLogs):
             raise Reject(f"{key}: logs takes wishes for logs only")
-        kube = self.clusters.get(effect.subject.cluster)
-        if kube is None:
-            raise Reject(f"cluster {effect.subject.cluster!r} is not one that we are connected to")
-        reading = _Reading(kube=kube, subject=effect.subject, last=slot.tries + 1 >= TRIES)
-        await reading.read(effect.logs)
-        # A megabyte of regular expressions: the loop has other things to do meanwhile.
-        excerpt = await asyncio.to_thread(
-            excerpts.compose, reading.pieces, reading.secrets, reading.warnings
+        reading = _Reading(
+            kube=self.clusters.get(effect.subject.cluster),
+            subject=effect.subject,
+            last=slot.tries + 1 >= TRIES,
         )
+        await reading.read(effect.logs)
+        async with self._turn:  # in a thread: the loop has other things to do meanwhile
+            excerpt = await asyncio.to_thread(
+                excerpts.compose, reading.pieces, reading.secrets, reading.warnings
+            )
         return Receipt(excerpt=excerpt)
 
 
@@ -89,7 +92,7 @@ SINK = SinkType(
 )
 
 
-class _Missing(Exception):  # noqa: N818 - not an error: a sentence instead of a log
+class _Missing(CheckrailError):
     """There is no log; the message is a sentence for the check."""
 
 
@@ -97,7 +100,7 @@ class _Missing(Exception):  # noqa: N818 - not an error: a sentence instead of a
 class _Reading:
     """What was read for one run, so far."""
 
-    kube: Kube
+    kube: Kube | None
     subject: Subject
     last: bool
     """What cannot be read now is not tried again."""
@@ -138,13 +141,20 @@ class _Reading:
             name = _name(source.step, source.container)
             self.pieces.append(Piece(name=name, note=sentence))
 
+    @property
+    def _cluster(self) -> Kube:
+        if self.kube is None:
+            name = self.subject.cluster
+            raise _Missing(f"checkrail is not connected to the cluster {name} any more.")
+        return self.kube
+
     # -- pods ------------------------------------------------------------------------------------
 
     async def _pods(self, source: LogSource) -> tuple[Pod, ...]:
         if source.pod:
             return (await self._named(source.pod),)
         try:
-            found = await self.kube.pods(self.subject.namespace, source.selector)
+            found = await self._cluster.pods(self.subject.namespace, source.selector)
         except Reject as error:
             raise _Missing(self._refused(error, "list", "pods")) from error
         read = [_read(manifest) for manifest in found]
@@ -187,7 +197,7 @@ class _Reading:
         if why:
             raise _Missing(f"The container never started: {why}")
         try:
-            raw = await self.kube.log(
+            raw = await self._cluster.log(
                 self.subject.namespace,
                 pod.metadata.name,
                 container,
@@ -238,7 +248,7 @@ class _Reading:
     async def _get(self, resource: Resource, name: str) -> dict[str, Any]:
         if not _OBJECT_NAME.fullmatch(name):
             raise Reject(f"{name[:300]!r} is no name of a {resource.kind}", status=404)
-        return await self.kube.get(resource, self.subject.namespace, name)
+        return await self._cluster.get(resource, self.subject.namespace, name)
 
     def _refused(self, error: Reject, verb: str, resource: str) -> str:
         """What the API server's refusal means, and what to do about it."""
@@ -254,7 +264,10 @@ class _Reading:
 _ROTATED: Final = b"unable to retrieve container logs for "
 """The kubelet's way of saying so: an answer of 200 that is not the log (pkg/kubelet)."""
 _OBJECT_NAME: Final = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?")
-_UNMASKED: Final = "{} So the values of its Secrets are not known here, and only what looks like a token is masked."
+_UNMASKED: Final = (
+    "{} So the values of its Secrets are not known here,"
+    " and only what looks like a token is masked."
+)
 
 
 def _name(step: str, container: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,9 @@ SOURCES = (
 ADAPTERS: dict[str, Adapter[Any]] = {
     source.ADAPTER.resource.kind: source.ADAPTER for source in SOURCES
 }
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+"""Before any stream was recorded."""
 
 Event = dict[str, Any]
 

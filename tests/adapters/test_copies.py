@@ -127,6 +127,31 @@ def test_every_name_is_a_label_and_two_requests_have_two(name: str, token: str) 
     assert copy_name(made, asked, of_copy=True) == made
 
 
+def test_a_copy_of_a_task_run_keeps_the_commit_that_its_author_named() -> None:
+    run = named("go-test")
+    run["metadata"].setdefault("annotations", {}).update(
+        {
+            "tekton.dev/git-status": "true",
+            "tekton.dev/git-repo": "acme/shop",
+            "tekton.dev/git-revision": "8f4b1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e6f7a8b",
+        }
+    )
+    copy = rerun(run)
+    copy["metadata"]["uid"] = "new"
+    original, again = recorded.observe(run), recorded.observe(copy)
+    assert original is not None
+    assert again is not None
+    assert again.revision == original.revision is not None
+
+
+@pytest.mark.parametrize("name", ["build-and-test", "go-test"])
+def test_an_object_of_the_version_before_is_copied_and_cancelled_in_it(name: str) -> None:
+    run = named(name) | {"apiVersion": "tekton.dev/v1beta1"}
+    assert rerun(run)["apiVersion"] == "tekton.dev/v1beta1"
+    run["status"] = {}
+    assert cancel(run).resource.startswith("tekton.dev/v1beta1/")
+
+
 def test_a_git_status_annotation_stays_on_a_pipeline_run() -> None:
     run = next(r for r in RUNS if "tekton.dev/git-status" in r["metadata"].get("annotations", {}))
     assert rerun(run)["metadata"]["annotations"]["tekton.dev/git-status"] == "true"

@@ -177,6 +177,16 @@ def test_the_step_counts_pods_or_indexes(
     assert (step.name, step.detail) == (name, detail)
 
 
+def test_a_technical_job_is_told_without_a_check() -> None:
+    notes = {
+        "pipelinesfeedback.keskad.pl/technical-job": "backup",
+        "pipelinesfeedback.keskad.pl/https-repo-url": "https://github.com/acme/shop",
+        "pipelinesfeedback.keskad.pl/commit": "8f4b1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e6f7a8b",
+    }
+    found = look(job(("Complete", "True", "SuccessPolicy"), metadata={"annotations": notes}))
+    assert (found.phase, found.reason, found.revision) == (Phase.SUCCEEDED, "SuccessPolicy", None)
+
+
 def test_what_may_be_asked_depends_on_state_and_owner() -> None:
     done = ("Complete", "True", "")
     foreign = {"ownerReferences": [{"kind": "JobSet", "uid": "j", "controller": True}]}

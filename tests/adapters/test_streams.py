@@ -15,24 +15,26 @@ from hypothesis import strategies as st
 
 from ghapp.core.model import Observation
 from tests.adapters import recorded
+from tests.adapters.flux_streams import FLUX
 from tests.adapters.recorded import IDS, STREAMS, Event, World
 
 GOLDEN = Path(__file__).parent / "golden"
 SMALL = [path for path in STREAMS if path.stem != "large-30-tasks"]
 
 
-@pytest.mark.parametrize("path", STREAMS, ids=IDS)
-def test_the_last_look_is_the_golden_one(path: Path) -> None:
-    looks = recorded.replay(recorded.events(path)).values()
+@pytest.mark.parametrize("name", [*IDS, *FLUX])
+def test_the_last_look_is_the_golden_one(name: str) -> None:
+    events = FLUX[name].events if name in FLUX else recorded.events(STREAMS[IDS.index(name)])
+    looks = recorded.replay(events).values()
     text = json.dumps(msgspec.to_builtins(list(looks)), indent=1, sort_keys=True) + "\n"
-    golden = GOLDEN / f"{path.parent.name}-{path.stem}.json"
+    golden = GOLDEN / f"{name}.json"
     if os.environ.get("GOLDEN") == "write":
         golden.write_text(text, encoding="utf-8")
     assert text == golden.read_text(encoding="utf-8"), "if this is meant: GOLDEN=write"
 
 
 def test_no_golden_case_is_left_behind() -> None:
-    assert {path.stem for path in GOLDEN.glob("*.json")} == set(IDS)
+    assert {path.stem for path in GOLDEN.glob("*.json")} == {*IDS, *FLUX}
 
 
 @pytest.mark.parametrize("path", SMALL, ids=lambda path: path.stem)

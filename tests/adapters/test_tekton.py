@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from adapters.tekton_pipelinerun import ADAPTER, ChildPipelineRun
 from ghapp.core.model import Conclusion, Observation, Phase, Step, Verb
-from tests.adapters.recorded import observe
+from ghapp.core.source import Context
+from tests.adapters.recorded import decode, observe
 
 CREATED, STARTED, ENDED = "2026-05-04T02:00:00Z", "2026-05-04T02:00:11Z", "2026-05-04T02:19:14Z"
 SHA = "8f4b1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e6f7a8b"
@@ -283,13 +285,11 @@ def test_annotations_name_environment_chain_and_original() -> None:
 
 
 def test_what_may_be_asked_depends_on_the_state() -> None:
-    owned = {"ownerReferences": [{"kind": "PipelineRun", "uid": "u0", "controller": True}]}
     stopping = {"pipelineRef": {"name": "build"}, "status": "CancelledRunFinally"}
     assert look(run()).verbs == (Verb.CANCEL,)
     assert look(run(condition("Unknown", "Running"))).verbs == (Verb.CANCEL,)
     assert look(run(condition("Unknown", "Running"), spec=stopping)).verbs == ()
     assert look(run(condition("False", "Failed"))).verbs == (Verb.RERUN,)
-    assert look(run(condition("False", "Failed"), metadata=owned)).verbs == ()
 
 
 # --- steps --------------------------------------------------------------------------------------
@@ -408,6 +408,119 @@ def test_a_child_that_was_not_seen_is_told_as_far_as_known() -> None:
     assert phase(condition("Unknown", "Running")) is Phase.RUNNING
     assert phase(condition("True", "Succeeded")) is Phase.SUCCEEDED
     assert phase(condition("False", "Failed")) is Phase.ERRORED
+
+
+OWNED = {"ownerReferences": [{"kind": "PipelineRun", "uid": "u1", "controller": True}]}
+
+
+def with_child(parent: dict[str, Any], child: dict[str, Any]) -> Step:
+    """The step that a run inside a run is."""
+    context = Context(cluster="default", children=(decode(child, ChildPipelineRun),))
+    found = ADAPTER.observe(decode(parent, ADAPTER.reads), context)
+    assert found is not None
+    (step,) = found.steps
+    return step
+
+
+def test_a_pipeline_inside_a_pipeline_is_a_step_and_no_run_of_its_own() -> None:
+    reference = [{"name": "build-abc-deploy", "kind": "PipelineRun", "pipelineTaskName": "deploy"}]
+    parent = run(condition("Unknown", "Running"), childReferences=reference)
+    child = run(
+        condition("False", "Failed", "Tasks Completed: 2 (Failed: 1)"),
+        metadata={"name": "build-abc-deploy", "uid": "u2", **OWNED},
+    )
+    assert observe(child) is None
+    step = with_child(parent, child)
+    assert (step.name, step.phase) == ("deploy", Phase.FAILED)
+    assert step.detail == "Failed: Tasks Completed: 2 (Failed: 1)"
+    waiting = run(condition("Unknown", "ResolvingPipelineRef"), metadata=child["metadata"])
+    assert with_child(parent, waiting).phase is Phase.QUEUED
+
+
+@pytest.mark.parametrize(
+    ("reason", "phase"),
+    [
+        ("CustomRunCancelled", Phase.CANCELLED),
+        ("CustomRunTimedOut", Phase.ERRORED),
+        ("CustomRunWorkspaceNotSupported", Phase.ERRORED),
+        ("ApprovalDenied", Phase.FAILED),
+    ],
+)
+def test_a_custom_task_is_a_step_whatever_its_controller_calls_its_state(
+    reason: str, phase: Phase
+) -> None:
+    child = task_run(condition("False", reason, "denied by alice"), task="approve")
+    child |= {"apiVersion": "tekton.dev/v1beta1", "kind": "CustomRun"}
+    step = steps(run(condition("False", "Failed")), child)["approve"]
+    assert (step.phase, step.detail) == (phase, f"{reason}: denied by alice")
+
+
+def test_a_run_of_no_tasks_succeeds() -> None:
+    skipped = [{"name": "deploy", "reason": "When Expressions evaluated to false"}]
+    found = look(run(condition("True", "Completed"), skippedTasks=skipped))
+    assert (found.phase, found.conclusion) == (Phase.SUCCEEDED, None)
+    assert [step.skipped for step in found.steps] == [True]
+
+
+# --- results, and the version before ------------------------------------------------------------
+
+RESULTS = [
+    {"name": "coverage", "value": "81.4"},
+    {"name": "images", "value": ["a", "b"]},
+    {"name": "image", "value": {"url": "ghcr.io/acme/shop", "digest": "sha256:0"}},
+    {"name": "clone", "value": "https://x-access-token:ghs_s3cret@github.com/acme/shop"},
+    {"name": "log", "value": "https://u:s3cret" + "x" * 120 + "@h/p"},
+    {"name": "", "value": "nameless"},
+]
+
+
+@pytest.mark.parametrize(
+    ("made", "field"),
+    [
+        (run, "results"),
+        (run, "pipelineResults"),
+        (task_run, "results"),
+        (task_run, "taskResults"),
+    ],
+)
+def test_results_are_shown_as_text_and_never_in_full(made: Any, field: str) -> None:
+    found = look(made(condition("True", "Succeeded"), **{field: RESULTS})).results
+    assert found == (
+        ("coverage", "81.4"),
+        ("images", '["a","b"]'),
+        ("image", '{"url":"ghcr.io/acme/shop","digest":"sha256:0"}'),
+        ("clone", "https://github.com/acme/shop"),
+        ("log", "https://h/p"),
+    )
+
+
+def test_a_long_result_is_cut_and_many_are_counted() -> None:
+    long = [{"name": "n" * 200, "value": "v" * 5000}] * 80
+    found = look(run(condition("True", "Succeeded"), results=long)).results
+    assert len(found) == 50
+    assert {len(text) for pair in found for text in pair} == {100}
+
+
+def test_results_name_the_commit_in_either_version() -> None:
+    hints = [
+        {"name": "CHAINS-GIT_URL", "value": "https://github.com/acme/shop"},
+        {"name": "CHAINS-GIT_COMMIT", "value": SHA},
+    ]
+    for field in ("results", "pipelineResults"):
+        named: dict[str, Any] = {field: hints}
+        found = look(run(condition("True", "Succeeded"), **named))
+        assert found.revision is not None
+        assert found.revision.commit == SHA
+
+
+@pytest.mark.parametrize("made", [run, task_run])
+def test_an_object_of_the_version_before_stays_in_it(made: Any) -> None:
+    old = made(condition("True", "Succeeded")) | {"apiVersion": "tekton.dev/v1beta1"}
+    plural = "pipelineruns" if made is run else "taskruns"
+    assert look(old).resource == f"tekton.dev/v1beta1/{plural}"
+    assert look(old).phase is Phase.SUCCEEDED
+    unsaid = {key: part for key, part in old.items() if key != "apiVersion"}
+    assert look(unsaid).resource == f"tekton.dev/v1/{plural}"
 
 
 # --- standalone TaskRuns ------------------------------------------------------------------------

@@ -15,8 +15,8 @@ from referencing import Registry, Resource
 from ghapp.core import cdevents
 from ghapp.core.cdevents import chain_id, milestone_event, occurrence_event, render
 from ghapp.core.effects import EmitEvent
-from ghapp.core.model import Milestone, Occurrence, Phase, SubjectType
-from tests.core.builders import T0, release_look, run_look
+from ghapp.core.model import Milestone, Observation, Occurrence, Phase, SubjectType
+from tests.core.builders import T0, at, release_look, run_look
 
 SCHEMAS = Path(__file__).parents[3] / "shared" / "data" / "cdevents" / "0.5.1"
 needs_schemas = pytest.mark.skipif(
@@ -27,7 +27,7 @@ needs_schemas = pytest.mark.skipif(
 @cache
 def validators() -> dict[str, Any]:
     """A validator for each event type, by `context.type`."""
-    files = [p for p in sorted((SCHEMAS / "schemas").rglob("*.json"))]
+    files = sorted((SCHEMAS / "schemas").rglob("*.json"))
     schemas = [json.loads(path.read_text()) for path in files]
     registry: Any = Registry().with_resources(
         (schema["$id"], Resource.from_contents(schema)) for schema in schemas
@@ -63,7 +63,29 @@ def everything() -> list[EmitEvent]:
         occurrence = Occurrence(type=name, key="v1", at=T0, artifact="pkg:helm/shop@1.1.0")
         look = release_look(Phase.FAILED, revision=None)
         events.append(occurrence_event(look, occurrence, "chain", "v1"))
+    for outcome in (Phase.SUCCEEDED, Phase.FAILED):
+        events.append(occurrence_event(release_look(outcome), suite(outcome), "chain", ""))
+    for name in ("environment.modified", "incident.detected", "incident.resolved"):
+        occurrence = Occurrence(type=name, key="A", at=T0, artifact="pkg:generic/apps@A")
+        events.append(occurrence_event(environment_look(), occurrence, "chain", "A"))
     return events
+
+
+def suite(outcome: Phase) -> Occurrence:
+    """Helm tests that ran."""
+    return Occurrence(
+        type="testsuiterun.finished",
+        key="v2/tests",
+        at=T0,
+        subject="shop.v2/helm-test",
+        outcome=outcome,
+        description="2 test hooks completed",
+    )
+
+
+def environment_look(**changes: Any) -> Observation:
+    """A Kustomization in namespace dev."""
+    return release_look(Phase.FAILED, type=SubjectType.ENVIRONMENT, **changes)
 
 
 @needs_schemas
@@ -117,3 +139,48 @@ def test_a_copy_names_the_end_of_the_run_that_it_repeats() -> None:
 def test_an_unknown_specification_version_is_refused() -> None:
     with pytest.raises(ValueError, match=r"0\.9\.9"):
         render(everything()[0], "0.9.9")
+
+
+def test_the_subject_of_an_event_is_what_it_happened_to() -> None:
+    def subject(look: Observation, occurrence: Occurrence) -> str:
+        return occurrence_event(look, occurrence, "c", "k").subject_id
+
+    modified = Occurrence(type="environment.modified", key="A", at=T0)
+    detected = Occurrence(type="incident.detected", key="k", at=T0)
+    assert subject(environment_look(), modified) == "default/dev"
+    assert subject(environment_look(environment="staging"), modified) == "staging"
+    assert subject(environment_look(), detected).endswith("/incident/k")
+    assert subject(release_look(), suite(Phase.FAILED)) == "dev/shop.v2/helm-test"
+    upgraded = Occurrence(type="service.upgraded", key="v2", at=T0)
+    assert subject(release_look(), upgraded) == "dev/shop"
+
+
+def test_tests_of_a_chart_have_an_outcome_and_a_suite() -> None:
+    content = occurrence_event(release_look(), suite(Phase.FAILED), "c", "").content
+    assert (content["outcome"], content["testSuite"]) == ("failure", {"id": "helm-test"})
+    assert content["reason"] == "2 test hooks completed"
+
+
+def test_an_incident_of_an_environment_blames_no_service() -> None:
+    detected = Occurrence(type="incident.detected", key="k", at=T0, artifact="pkg:generic/a@A")
+    assert "service" not in occurrence_event(environment_look(), detected, "c", "k").content
+    assert "service" in occurrence_event(release_look(), detected, "c", "k").content
+
+
+def test_no_run_ends_before_it_begins_nor_begins_before_it_was_made() -> None:
+    look = run_look(Phase.FAILED, created=at(60), started=at(30), finished=T0)
+    events = [milestone_event(look, milestone, "c") for milestone in Milestone]
+    assert [event.at for event in events if event] == [at(60)] * 3
+
+
+def test_no_event_tells_a_password_or_all_of_a_long_message() -> None:
+    message = "cannot clone https://bot:s3cret@github.com/acme/shop: " + "x" * 5_000
+    failed = run_look(Phase.FAILED, message=message)
+    told = milestone_event(failed, Milestone.FINISHED, "c")
+    detected = Occurrence(type="incident.detected", key="k", at=T0, description=message)
+    for event in (told, occurrence_event(release_look(), detected, "c", "k")):
+        assert event
+        text = json.dumps(render(event))
+        assert "s3cret" not in text
+        assert "https://github.com/acme/shop" in text
+        assert len(text) < 4_000

@@ -154,3 +154,40 @@ def test_the_page_of_a_run_is_its_own_or_the_template_filled_in() -> None:
     )
     own = run_look(dashboard_url="https://own.example/1")
     assert render(own, dashboard_url=template).details_url == "https://own.example/1"
+
+
+def test_two_long_names_with_the_same_beginning_are_two_checks() -> None:
+    names = [render(run_look(check_name=f"tekton / {'x' * 240}{end}")).name for end in "ab"]
+    assert len(set(names)) == 2
+    assert {len(name) for name in names} == {checks.NAME_LIMIT}
+
+
+def test_results_are_a_small_table_below_the_steps() -> None:
+    results = (("coverage", "81.4"), ("image", "ghcr.io/acme/shop|x"))
+    summary = render(run_look(Phase.SUCCEEDED, results=results)).summary
+    assert "| Result | Value |" in summary
+    assert "| coverage | 81.4 |" in summary
+    assert "shop\\|x" in summary
+    assert summary.index("| | Step |") < summary.index("| Result |")
+
+
+def test_many_results_do_not_push_out_what_else_there_is_to_say() -> None:
+    results = tuple((f"result-{n}", "v" * 100) for n in range(500))
+    summary = render(run_look(Phase.SUCCEEDED, results=results)).summary
+    assert "more | |" in summary
+    assert "ci/build-1" in summary
+    assert len(summary.encode()) <= checks.OUTPUT_LIMIT
+
+
+def test_no_password_of_a_url_is_shown() -> None:
+    url = "https://bot:s3cret@github.com/acme/shop"
+    look = run_look(
+        Phase.FAILED,
+        message=f"cannot clone {url}",
+        reason=url,
+        steps=(Step(name="clone", phase=Phase.FAILED, detail=f"no access to {url}"),),
+        results=(("url", url),),
+    )
+    check = render(look)
+    assert "s3cret" not in f"{check}"
+    assert "github.com/acme/shop" in check.title

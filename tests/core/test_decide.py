@@ -5,6 +5,7 @@ Adapters (what a look is) and stores (what a row is) have tests of their own.
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,9 +13,18 @@ from msgspec.structs import replace
 
 from ghapp.core.decide import NOTHING, Decision, Rules, decide, noticed, vanished
 from ghapp.core.effects import Check, Effect, EmitEvent, SetCheck
-from ghapp.core.model import Conclusion, Milestone, Observation, Occurrence, Phase, Step
+from ghapp.core.model import (
+    Conclusion,
+    Milestone,
+    Observation,
+    Occurrence,
+    Phase,
+    Revision,
+    Step,
+    SubjectType,
+)
 from ghapp.core.seen import Notice, Seen
-from tests.core.builders import RULES, T0, at, release_look, run_look
+from tests.core.builders import REVISION, RULES, T0, at, release_look, run_look
 
 ENDS = (Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED, Phase.ERRORED)
 
@@ -255,6 +265,236 @@ def test_a_vanished_release_is_removed_if_anything_was_deployed() -> None:
     told.look(release_look(Phase.SUCCEEDED, occurrences=(DEPLOYED,)))
     told.keep(vanished(next(iter(told.rows.values())), at=at(99), rules=RULES))
     assert told.types == ["service.deployed", "service.removed"]
+    assert not next(iter(told.rows.values())).open
+
+
+# -- which commit a long-lived object's run is about ----------------------------------------------
+
+LATER = replace(REVISION, commit="f" * 40)
+
+
+def upgrade(
+    phase: Phase, revision: Revision | None, generation: int = 2, turn: str = "", **changes: Any
+) -> Observation:
+    """A look at a release whose spec was changed `generation` times."""
+    return release_look(phase, revision=revision, generation=generation, turn=turn, **changes)
+
+
+def told_of(*looks: Observation) -> Told:
+    told = Told()
+    for look in looks:
+        told.look(look)
+    return told
+
+
+def commits(told: Told) -> list[tuple[str, int, str]]:
+    """Each check that was set: the commit's first digit, the attempt, how it stands."""
+    return [
+        (effect.commit[0], effect.attempt, effect.check.conclusion or effect.check.status)
+        for effect in told.checks
+    ]
+
+
+def test_a_later_commit_that_does_not_run_the_release_neither_moves_nor_retells_its_check() -> None:
+    told = told_of(
+        upgrade(Phase.RUNNING, REVISION),
+        upgrade(Phase.RUNNING, LATER),
+        upgrade(Phase.SUCCEEDED, LATER, turn="v1"),
+        upgrade(Phase.SUCCEEDED, LATER, generation=3, turn="v1"),
+        upgrade(Phase.QUEUED, LATER, generation=3),
+    )
+    assert commits(told) == [("0", 0, "in_progress"), ("0", 0, "success")]
+
+
+def test_a_later_commit_that_runs_the_release_has_a_check_of_its_own() -> None:
+    told = told_of(
+        upgrade(Phase.SUCCEEDED, REVISION, turn="v1"),
+        upgrade(Phase.RUNNING, LATER, generation=3),
+        upgrade(Phase.SUCCEEDED, LATER, generation=3, turn="v2"),
+    )
+    assert commits(told) == [("0", 0, "success"), ("f", 1, "in_progress"), ("f", 1, "success")]
+    assert len({effect.lane for effect in told.checks}) == 2
+
+
+def test_a_run_that_nobody_saw_run_is_told_by_what_it_left() -> None:
+    told = told_of(
+        upgrade(Phase.SUCCEEDED, REVISION, turn="v1"),
+        upgrade(Phase.SUCCEEDED, LATER, generation=3, turn="v2"),
+    )
+    assert commits(told) == [("0", 0, "success"), ("f", 1, "success")]
+
+
+def test_a_commit_that_breaks_what_was_well_is_the_one_that_is_blamed() -> None:
+    told = told_of(
+        upgrade(Phase.SUCCEEDED, REVISION, turn="v1"),
+        upgrade(Phase.ERRORED, LATER, generation=3, turn="v1"),
+        upgrade(Phase.ERRORED, LATER, generation=3, turn="v1"),
+    )
+    assert commits(told) == [("0", 0, "success"), ("f", 1, "failure")]
+
+
+def test_what_breaks_by_itself_turns_red_and_green_again_where_it_was_green() -> None:
+    told = told_of(
+        upgrade(Phase.SUCCEEDED, REVISION, turn="v1"),
+        upgrade(Phase.ERRORED, LATER, turn="v1"),
+        upgrade(Phase.SUCCEEDED, LATER, turn="v1"),
+    )
+    assert commits(told) == [("0", 0, "success"), ("0", 0, "failure"), ("0", 0, "success")]
+
+
+def test_running_again_for_the_same_spec_is_about_the_same_commit() -> None:
+    told = told_of(
+        upgrade(Phase.FAILED, REVISION, turn="v1"),
+        upgrade(Phase.RUNNING, LATER),
+        upgrade(Phase.SUCCEEDED, LATER, turn="v2"),
+    )
+    assert commits(told) == [("0", 0, "failure"), ("0", 1, "in_progress"), ("0", 1, "success")]
+
+
+def test_another_commit_that_waits_ends_the_check_of_the_one_before() -> None:
+    told = told_of(
+        upgrade(Phase.QUEUED, REVISION),
+        upgrade(Phase.QUEUED, LATER, generation=3),
+        upgrade(Phase.RUNNING, LATER, generation=3),
+    )
+    assert commits(told) == [
+        ("0", 0, "queued"),
+        ("0", 0, "neutral"),
+        ("f", 1, "queued"),
+        ("f", 1, "in_progress"),
+    ]
+    assert next(iter(told.rows.values())).version == 3
+
+
+def test_a_commit_that_deletes_a_release_is_not_what_was_rolled_out() -> None:
+    told = Told()
+    told.look(upgrade(Phase.RUNNING, REVISION))
+    told.look(upgrade(Phase.CANCELLED, LATER, generation=3), gone=True)
+    assert commits(told) == [("0", 0, "in_progress"), ("0", 0, "cancelled")]
+
+
+def test_deleting_a_release_takes_its_verdict_not_back() -> None:
+    told = Told()
+    told.look(upgrade(Phase.SUCCEEDED, REVISION, turn="v1", occurrences=(DEPLOYED,)))
+    removed = Occurrence(type="service.removed", key="removed", at=T0)
+    last = upgrade(Phase.CANCELLED, LATER, generation=3, occurrences=(removed,), verbs=())
+    told.look(last, gone=True)
+    assert told.types == ["service.deployed", "service.removed"]
+    assert [check[2] for check in commits(told)] == ["success", "success"]
+    assert final_check(told).buttons == ()
+
+
+def test_rows_from_before_specs_were_counted_are_not_told_again() -> None:
+    told = told_of(
+        upgrade(Phase.FAILED, REVISION, generation=0),
+        upgrade(Phase.FAILED, LATER, generation=3, turn="v1"),
+    )
+    assert commits(told) == [("0", 0, "failure")]
+
+
+def test_a_long_lived_object_that_has_been_well_for_long_is_history() -> None:
+    rules = Rules(born=at(7_200), horizon=at(3_600))
+    confirmed: dict[str, Any] = {"created": T0, "finished": at(9_000)}
+    told = Told(rules)
+    told.look(release_look(Phase.SUCCEEDED, occurrences=(DEPLOYED,), **confirmed))
+    assert told.effects == []
+    told = Told(rules)
+    told.look(release_look(Phase.FAILED, occurrences=(INCIDENT,), **confirmed))
+    assert told.types == ["incident.detected"]
+
+
+# -- environments ---------------------------------------------------------------------------------
+
+SICK = Occurrence(
+    type="incident.detected", key="HealthCheckFailed/A", at=T0, artifact="pkg:generic/a@A"
+)
+
+
+def applied(
+    phase: Phase, revision: str = "A", turn: str = "1", seconds: float = 0, **changes: Any
+) -> Observation:
+    """A look at a Kustomization that applies a revision."""
+    modified = Occurrence(type="environment.modified", key=f"modified/{revision}", at=T0)
+    return release_look(
+        phase,
+        revision,
+        **{
+            "type": SubjectType.ENVIRONMENT,
+            "turn": turn,
+            "created": T0,
+            "finished": at(seconds) if phase.finished else None,
+            "occurrences": (modified,) if phase is Phase.SUCCEEDED else (),
+            **changes,
+        },
+    )
+
+
+def test_intervals_without_a_change_tell_nothing() -> None:
+    told = Told()
+    told.look(applied(Phase.RUNNING))
+    told.look(applied(Phase.SUCCEEDED, seconds=10))
+    before = list(told.effects)
+    for interval in range(1, 5):
+        assert told.look(applied(Phase.RUNNING, started=at(interval * 600))) is NOTHING
+        assert told.look(applied(Phase.SUCCEEDED, seconds=interval * 600 + 10)) is NOTHING
+    assert told.effects == before
+    assert told.types == ["environment.modified"]
+
+
+def test_a_failure_that_is_tried_again_and_again_is_told_once() -> None:
+    told = Told()
+    for retry in range(4):
+        told.look(applied(Phase.RUNNING, started=at(retry * 60)))
+        message = f"health check failed after {30 + retry}.01s: shop is not ready"
+        told.look(applied(Phase.FAILED, seconds=retry * 60, occurrences=(SICK,), message=message))
+    assert told.types == ["incident.detected"]
+    assert [check[2] for check in commits(told)] == ["in_progress", "failure"]
+
+
+def test_another_cause_of_the_same_failure_is_shown() -> None:
+    told = told_of(
+        applied(Phase.FAILED, occurrences=(SICK,), message="shop is not ready"),
+        applied(Phase.FAILED, occurrences=(SICK,), message="cart is not ready", seconds=60),
+    )
+    assert "cart is not ready" in final_check(told).summary
+    assert told.types == ["incident.detected"]
+
+
+def test_what_fails_recovers_and_fails_again_is_two_incidents() -> None:
+    told = Told()
+    for turn in range(2):
+        told.look(applied(Phase.FAILED, occurrences=(SICK,), seconds=turn * 60))
+        told.look(applied(Phase.SUCCEEDED, seconds=turn * 60 + 30))
+    assert told.types == [
+        "incident.detected",
+        "environment.modified",
+        "incident.resolved",
+        "incident.detected",
+        "incident.resolved",
+    ]
+    assert len({event.id for event in told.events}) == 5
+    first, second = told.events[0].subject_id, told.events[3].subject_id
+    assert first == told.events[2].subject_id != second == told.events[4].subject_id
+    assert {check[1] for check in commits(told)} == {0}
+
+
+def test_an_older_revision_that_is_applied_again_modifies_the_environment_again() -> None:
+    told = told_of(*(applied(Phase.SUCCEEDED, revision) for revision in "ABABA"))
+    assert told.types == ["environment.modified"] * 5
+    assert len({event.id for event in told.events}) == 5
+    assert [effect.attempt for effect in told.checks] == [0, 0, 1, 1, 2]
+
+
+def test_another_spec_for_the_same_revision_is_another_run() -> None:
+    told = told_of(applied(Phase.SUCCEEDED), applied(Phase.SUCCEEDED, turn="2"))
+    assert told.types == ["environment.modified"] * 2
+    assert [effect.attempt for effect in told.checks] == [0, 1]
+
+
+def test_a_kustomization_that_vanished_removes_no_service() -> None:
+    told = told_of(applied(Phase.SUCCEEDED))
+    told.keep(vanished(next(iter(told.rows.values())), at=at(99), rules=RULES))
+    assert told.types == ["environment.modified"]
     assert not next(iter(told.rows.values())).open
 
 

@@ -104,8 +104,9 @@ def test_half_lines_are_left_out_where_a_log_was_cut(
 
 
 def test_a_log_that_is_half_a_line_is_nothing() -> None:
-    assert inner_lines(b"half", begun=False, ended=True) == b"half"
+    assert inner_lines(b"half", begun=False, ended=True) == b""
     assert inner_lines(b"half", begun=True, ended=False) == b""
+    assert inner_lines(b"whole", begun=True, ended=True) == b"whole"
 
 
 # --- its end, within limits -----------------------------------------------------------------------

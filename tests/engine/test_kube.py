@@ -232,6 +232,98 @@ async def test_a_token_with_a_line_break_is_not_sent() -> None:
     assert "X-Bad" not in str(error)
 
 
+# --- pods and their logs ------------------------------------------------------------------------
+
+
+def pod(name: str, **labels: str) -> dict[str, object]:
+    metadata = {"name": name, "namespace": "ci", "labels": labels}
+    spec = {"containers": [{"name": "main", "image": "i"}]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+async def test_pods_are_listed_by_label_in_one_namespace() -> None:
+    api = kube_api()
+    for name, job in (("a-1", "a"), ("a-2", "a"), ("b-1", "b")):
+        api.create(pod(name, job=job))
+    async with served(api.app()) as url, client(url) as cluster:
+        found = await cluster.pods("ci", "job=a")
+        nowhere = await cluster.pods("apps", "job=a")
+    assert [one["metadata"]["name"] for one in found] == ["a-1", "a-2"]
+    assert nowhere == []
+
+
+async def log_of(text: str, *, tail_lines: int = 3, limit_bytes: int = 100) -> bytes:
+    api = kube_api()
+    api.create(pod("a"))
+    api.set_log("ci", "a", "main", text)
+    async with served(api.app()) as url, client(url) as cluster:
+        return await cluster.log("ci", "a", "main", tail_lines=tail_lines, limit_bytes=limit_bytes)
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ("", ""),
+        ("one\ntwo\n", "one\ntwo\n"),
+        ("1\n2\n3\n4\n5", "3\n4\n5"),
+        ("ä" * 60 + "\n", "ä" * 49 + "\n"),
+    ],
+)
+async def test_of_a_log_the_last_lines_come_and_of_those_the_last_bytes(
+    text: str, end: str
+) -> None:
+    assert (await log_of(text)).decode("utf-8", "ignore") == end
+
+
+async def test_what_is_longer_than_any_answer_is_asked_for_in_fewer_lines() -> None:
+    asked: list[dict[str, str]] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(dict(request.query))
+        lines = int(request.query["tailLines"])
+        whole = b"x" * 999_999 + b"\n"
+        return web.Response(body=(whole * lines)[: int(request.query["limitBytes"])])
+
+    async with served(app_of(answer)) as url, client(url) as cluster:
+        end = await cluster.log("ci", "a", "main", tail_lines=100, limit_bytes=10)
+    assert end == b"x" * 9 + b"\n"
+    assert [query["tailLines"] for query in asked] == ["100", "12"]
+    assert {query["container"] for query in asked} == {"main"}
+
+
+async def test_a_line_that_is_longer_than_any_answer_is_refused() -> None:
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(body=b"x" * int(request.query["limitBytes"]))
+
+    async with served(app_of(answer)) as url, client(url) as cluster:
+        error = await error_of(cluster.log("ci", "a", "main", tail_lines=9, limit_bytes=10))
+    assert isinstance(error, Reject)
+    assert "the last line of the log is longer than" in error.reason
+
+
+async def test_a_log_that_ends_before_its_end_is_a_retry() -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "100"})
+        await response.prepare(request)
+        await response.write(b"half")
+        assert request.transport is not None
+        request.transport.close()
+        return response
+
+    async with served(app_of(answer)) as url, client(url) as cluster:
+        error = await error_of(cluster.log("ci", "a", "main", tail_lines=9, limit_bytes=10))
+    assert isinstance(error, Retry)
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+async def test_a_log_that_is_refused_is_a_reject_with_the_servers_words(status: int) -> None:
+    body = b'{"kind":"Status","reason":"Why","message":"no log"}'
+    async with served(answering(body, status=status)) as url, client(url) as cluster:
+        error = await error_of(cluster.log("ci", "a", "main", tail_lines=9, limit_bytes=10))
+    assert (type(error), error.status) == (Reject, status)
+    assert "Why: no log" in error.reason
+
+
 # --- discovery, lists, watches ------------------------------------------------------------------
 
 

@@ -17,8 +17,9 @@ import pytest
 
 from ghapp.app import Checkrail
 from ghapp.core.decide import Rules, decide
-from ghapp.core.effects import Cancel, Effect, EmitEvent, Promote, SetCheck
+from ghapp.core.effects import Cancel, Effect, EmitEvent, Promote, ReadLogs, SetCheck
 from ghapp.core.model import Phase
+from ghapp.core.seen import Excerpt
 from ghapp.core.source import Patch
 from ghapp.engine.desk import Desk
 from ghapp.engine.outbox import AT_ONCE, GIVE_UP, UNEXPECTED_BORNE, Outbox
@@ -364,6 +365,41 @@ async def seen(rig: Rig) -> None:
     """The run was told, and is on its check."""
     decision = decide(None, run_look(Phase.RUNNING), rules=Rules(born=NOW, horizon=NOW))
     await rig.store.commit(Commit(seen=decision.seen))
+
+
+# -- what the logs said -------------------------------------------------------------------------
+
+
+async def test_what_the_logs_said_is_on_the_check_when_the_wish_is_settled(store: Store) -> None:
+    rig = Rig(store, {"checks": Shelf(SetCheck), "logs": Shelf(ReadLogs)})
+    await seen(rig)
+    rig.sinks["logs"].weather.append(Receipt(excerpt=Excerpt(text="the log")))
+    await rig.put(ReadLogs(subject=run_look().subject, logs=()))
+    await rig.after(0)
+    assert (await store.backlog()).pending == {"checks": 1}
+    await rig.after(0)
+    (told,) = rig.sinks["checks"].effects
+    assert isinstance(told, SetCheck)
+    assert told.check.text == "the log"
+    row = await store.seen(run_look().subject.key)
+    assert row is not None
+    assert row.excerpt == Excerpt(text="the log")
+
+
+async def test_logs_of_a_run_that_is_forgotten_are_no_obstacle(store: Store) -> None:
+    rig = Rig(store, {"logs": Shelf(ReadLogs)})
+    rig.sinks["logs"].weather.append(Receipt(excerpt=Excerpt(text="the log")))
+    await rig.put(ReadLogs(subject=run_look().subject, logs=()))
+    await rig.after(0)
+    assert (await store.backlog()).pending == {}
+
+
+async def test_a_sink_hears_how_often_it_was_tried_before(rig: Rig) -> None:
+    rig.sinks["a"].weather.extend([Retry("down", after=1.0)] * 2)
+    await rig.put(event(1))
+    for _ in range(3):
+        await rig.after(1)
+    assert [slot.tries for slot in rig.sinks["a"].slots] == [0, 1, 2]
 
 
 # -- when the store is away ---------------------------------------------------------------------

@@ -4,12 +4,13 @@ The requests' bodies are held against GitHub's description by the stand-in's fix
 become Retry or Reject in general is in tests/github; waiting and repeating is the outbox'.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ghapp.core import github_body
+from ghapp.core import annotations, github_body
+from ghapp.core.annotations import Annotation, Level
 from ghapp.core.effects import Button, Cancel, Check, SetCheck
 from ghapp.core.model import Conclusion, Subject
 from ghapp.core.source import Patch
@@ -27,6 +28,11 @@ SUBJECT = Subject(kind="PipelineRun", cluster="default", namespace="ci", name="r
 @pytest.fixture
 def github_clock() -> Clock:
     return Clock(now=NOW.timestamp())
+
+
+@pytest.fixture
+def github_sleep(github_clock: Clock) -> Callable[[float], Awaitable[None]]:
+    return github_clock.sleep
 
 
 @pytest.fixture
@@ -57,7 +63,8 @@ def effect(github: GitHub, status: str = "in_progress", **changes: object) -> Se
         if done
         else (Button(label="Cancel", description="Stop", identifier="cancel"),),
     }
-    top = {k: v for k, v in changes.items() if k in ("attempt", "search", "commit", "serial")}
+    tops = ("attempt", "search", "commit", "serial", "annotations")
+    top = {k: v for k, v in changes.items() if k in tops}
     check = {**fields, **{k: v for k, v in changes.items() if k not in top}}
     defaults = {"commit": github.repository("acme/shop").git.refs["refs/heads/main"], "serial": 1}
     return SetCheck(
@@ -219,6 +226,171 @@ async def test_an_unknown_commit_is_refused_with_a_sentence(
     with pytest.raises(Reject, match=r"https://github.com/acme/shop has no commit 0{40}") as caught:
         await told(sink, effect(github, commit="0" * 40))
     assert caught.value.status == 422
+
+
+# --- annotations ---------------------------------------------------------------------------------
+
+
+def findings(count: int, path: str = "a.py") -> tuple[Annotation, ...]:
+    return tuple(
+        Annotation(
+            path=path, start_line=line, end_line=line, level=Level.FAILURE, message=f"no. {line}"
+        )
+        for line in range(1, count + 1)
+    )
+
+
+def lines(run: CheckRun) -> list[int]:
+    return [note["start_line"] for note in run.annotations]
+
+
+def failed(github: GitHub, count: int, **changes: object) -> SetCheck:
+    verdict = {"conclusion": Conclusion.FAILURE, "annotations": findings(count)}
+    return effect(github, "completed", **{**verdict, **changes})
+
+
+async def persistent(
+    sink: GithubCheck, world: Opened, wanted: SetCheck, slot: Slot | None = None
+) -> Receipt:
+    """Told as the outbox does it: again after each Retry, and then perhaps not certain."""
+    slot = slot or Slot()
+    for _ in range(6):
+        try:
+            return await told(sink, wanted, slot)
+        except Retry as error:
+            world.clock.advance(error.after or 1)
+            slot = Slot(id=slot.id, certain=slot.certain and not error.uncertain)
+    raise AssertionError("it never got through")
+
+
+async def test_annotations_go_fifty_a_request_the_first_with_the_state(
+    github: GitHub, sink: GithubCheck, world: Opened
+) -> None:
+    receipt = await told(sink, effect(github))
+    world.seen.clear()
+    await told(sink, failed(github, 120), Slot(id=receipt.slot))
+    (run,) = runs(github)
+    assert lines(run) == list(range(1, 121))
+    assert run.conclusion == "failure"
+    assert world.seen.methods == {"PATCH": 3}
+
+
+async def test_a_check_that_is_made_late_has_its_annotations_too(
+    github: GitHub, sink: GithubCheck, world: Opened
+) -> None:
+    await told(sink, failed(github, 60))
+    (run,) = runs(github)
+    assert lines(run) == list(range(1, 61))
+    assert (world.seen.count("POST", "/check-runs"), world.seen.methods["PATCH"]) == (1, 1)
+
+
+async def test_a_set_is_sent_once_for_each_check_run(
+    github: GitHub, sink: GithubCheck, world: Opened
+) -> None:
+    receipt = await told(sink, failed(github, 70))
+    world.seen.clear()
+    for certain in (True, False):
+        later = failed(github, 70, summary=f"somebody clicked {certain}")
+        again = await told(sink, later, Slot(id=receipt.slot, certain=certain))
+        assert again.slot == receipt.slot
+    (run,) = runs(github)
+    assert len(run.annotations) == 70
+    assert run.summary == "somebody clicked False"
+    assert world.seen.methods == {"PATCH": 2}
+
+
+async def test_what_the_slot_says_of_annotations_outlives_states_without_any(
+    github: GitHub, sink: GithubCheck
+) -> None:
+    receipt = await told(sink, failed(github, 3))
+    receipt = await told(sink, effect(github, "completed"), Slot(id=receipt.slot))
+    await told(sink, failed(github, 3), Slot(id=receipt.slot))
+    assert len(runs(github)[0].annotations) == 3
+
+
+async def test_another_set_is_added_to_the_first(github: GitHub, sink: GithubCheck) -> None:
+    receipt = await told(sink, failed(github, 3))
+    other = failed(github, 2, annotations=findings(2, path="b.py"))
+    receipt = await told(sink, other, Slot(id=receipt.slot))
+    await told(sink, other, Slot(id=receipt.slot, certain=False))
+    paths = [note["path"] for note in runs(github)[0].annotations]
+    assert paths == ["a.py"] * 3 + ["b.py"] * 2
+
+
+@pytest.mark.parametrize("fault", ["lose_answer", "lose_request"])
+@pytest.mark.parametrize("after", [0, 1, 2])
+@pytest.mark.parametrize("made", [True, False])
+async def test_whatever_gets_lost_between_batches_each_annotation_is_there_once(
+    github: GitHub, sink: GithubCheck, world: Opened, fault: str, after: int, *, made: bool
+) -> None:
+    slot = Slot(id=(await told(sink, effect(github))).slot) if made else None
+    method = "POST" if not made and after == 0 else "PATCH"
+    skip = after if made else max(after - 1, 0)
+    github.faults.add("slow", method=method, path="/check-runs", times=skip)  # these go well
+    github.faults.add(fault, method=method, path="/check-runs")
+    receipt = await persistent(sink, world, failed(github, 120), slot)
+    (run,) = runs(github)
+    assert lines(run) == list(range(1, 121))
+    world.seen.clear()
+    await told(sink, failed(github, 120), Slot(id=receipt.slot))
+    assert (len(run.annotations), world.seen.methods) == (120, {"PATCH": 1})
+
+
+async def test_a_refusal_for_rate_reasons_between_batches_repeats_none(
+    github: GitHub, sink: GithubCheck, world: Opened
+) -> None:
+    slot = Slot(id=(await told(sink, effect(github))).slot)
+    github.faults.add("slow", method="PATCH", path="/check-runs")  # this one goes well
+    github.faults.add("secondary", method="PATCH", path="/check-runs")
+    await persistent(sink, world, failed(github, 120), slot)
+    assert lines(runs(github)[0]) == list(range(1, 121))
+
+
+async def test_killed_after_the_last_batch_nothing_is_sent_again(
+    github: GitHub, sink: GithubCheck
+) -> None:
+    first = await told(sink, effect(github))
+    await told(sink, failed(github, 120), Slot(id=first.slot))
+    await told(sink, failed(github, 120), Slot(id=first.slot, certain=False))
+    assert len(runs(github)[0].annotations) == 120
+
+
+async def test_a_check_that_github_dropped_gets_its_annotations_anew(
+    github: GitHub, sink: GithubCheck
+) -> None:
+    for certain in (True, False):
+        await told(sink, failed(github, 60, serial=1), Slot(id="99:abc:3", certain=certain))
+        assert len(runs(github)[-1].annotations) == 60
+
+
+async def test_annotations_that_github_refuses_do_not_keep_the_verdict_from_being_told(
+    github: GitHub, sink: GithubCheck, caplog: pytest.LogCaptureFixture
+) -> None:
+    receipt = await told(sink, effect(github))
+    wrong = (*findings(2), Annotation(path="", start_line=1, end_line=1, level=Level.NOTICE,
+                                      message="x", title="t" * 300))  # fmt: skip
+    await told(sink, failed(github, 0, annotations=wrong), Slot(id=receipt.slot))
+    (run,) = runs(github)
+    assert (run.conclusion, run.annotations) == ("failure", [])
+    assert "GitHub refused annotations" in caplog.text
+
+
+def test_a_slot_is_read_as_it_was_written_and_a_bare_id_too() -> None:
+    run = github_body.Run(id="7").given(findings(2))
+    assert github_body.Run.read(run.written) == run
+    assert github_body.Run.read("7") == github_body.Run(id="7")
+    assert github_body.Run(id="7").written == "7"
+    assert github_body.Run.read("7:x:y").count == 0
+
+
+def test_a_body_has_the_annotations_that_it_is_given(
+    github: GitHub, github_installation: Installation
+) -> None:
+    wanted = failed(github, 3, text="the log")
+    output = github_body.update(wanted, wanted.annotations[:2])["output"]
+    assert output["annotations"] == [annotations.body(one) for one in wanted.annotations[:2]]
+    assert output["text"] == "the log"
+    assert "annotations" not in github_body.body(wanted)["output"]
 
 
 async def test_only_checks_are_accepted(github: GitHub, sink: GithubCheck) -> None:

@@ -279,6 +279,9 @@ class Truncating:
     async def identify(self) -> int:
         return await self.client.identify()
 
+    def serves(self, repository: Repository) -> bool:
+        return self.client.serves(repository)
+
     def pages(
         self, path: str, *, repository: Repository | None, items: str | None = None
     ) -> AsyncIterator[Any]:

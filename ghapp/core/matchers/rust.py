@@ -44,14 +44,17 @@ def _panics(lines: Sequence[str]) -> Iterator[Hit]:
         panic = _PANIC.match(line)
         if not panic:
             continue
-        below = block(lines, index + 1, lambda row: row and not row.startswith(_AFTER))
-        said = [panic["message"]] if panic["message"] is not None else below
+        inline = panic["message"]
+        below = [] if inline is not None else block(lines, index + 1, _goes_on)
+        said = below if inline is None else [inline]
         finding = Finding(
             places=(place(panic),), message=text(said), title=f"panic in {panic['thread']}"
         )
         yield Hit(first=index, last=index + len(below), finding=finding)
 
 
-_AFTER: Final = ("note: ", "stack backtrace:")
+def _goes_on(row: str) -> bool:
+    return bool(row) and not row.startswith(("note: ", "stack backtrace:"))
+
 
 MATCHER = Matcher(name="rust", find=find, documentation="rustc, cargo, clippy, panics")
