@@ -7,6 +7,7 @@ stand-in tells of every request before it answers, and takes as long for it as G
 import asyncio
 import contextlib
 import ipaddress
+import logging
 import os
 import socket
 import ssl
@@ -175,6 +176,8 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
 @contextlib.asynccontextmanager
 async def world(folder: Path) -> AsyncIterator[World]:
     """The far sides, answering."""
+    # A product that is stopped leaves requests behind; that is no error of the stand-in's.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     made = _world(folder)
     async with contextlib.AsyncExitStack() as stack:
         tls = _service_account(folder / "mount")

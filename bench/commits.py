@@ -72,12 +72,12 @@ class Lines:
         """It serves all of them."""
         return True
 
-    async def page(self, resource: Resource, namespace: str, *, after: str) -> Page:
+    async def page(self, resource: Resource, namespace: str, *, after: str, selector: str) -> Page:
         """At first there is nothing."""
         return Page(metadata=ListMeta(resourceVersion="1"), items=[])
 
     async def watch(
-        self, resource: Resource, namespace: str, version: str
+        self, resource: Resource, namespace: str, version: str, *, selector: str
     ) -> AsyncGenerator[list[bytes | None]]:
         """All states of all runs, then silence."""
         if resource == ADAPTER.resource:
