@@ -30,8 +30,8 @@ from ghapp.core.model import (
 from ghapp.core.source import Adapter, Asked, Child, Context, Create, Patch, Resource, Tried
 from ghapp.errors import Refused
 
-RESOURCE: Final = Resource("tekton.dev", "v1", "pipelineruns", PIPELINE_RUN)
-TASK_RUNS: Final = Resource("tekton.dev", "v1", "taskruns", "TaskRun")
+RESOURCE: Final = Resource("tekton.dev", "v1", "pipelineruns", PIPELINE_RUN, ("v1beta1",))
+TASK_RUNS: Final = Resource("tekton.dev", "v1", "taskruns", "TaskRun", ("v1beta1",))
 CUSTOM_RUNS: Final = Resource("tekton.dev", "v1beta1", "customruns", "CustomRun")
 
 
@@ -429,6 +429,7 @@ ADAPTER: Final = Adapter(
     children=(
         Child(resource=TASK_RUNS, reads=ChildRun, parent=tekton.parent_uid),
         Child(resource=CUSTOM_RUNS, reads=ChildRun, parent=tekton.parent_uid),
+        Child(resource=RESOURCE, reads=ChildPipelineRun, parent=tekton.parent_uid),
     ),
     rerun=rerun,
     cancel=cancel,

@@ -11,7 +11,7 @@ from ghapp.core.model import Observation, Subject, SubjectType, Verb
 from ghapp.core.source import Adapter, Asked, Context, Create, Patch, Resource, Tried
 from ghapp.errors import Refused
 
-RESOURCE: Final = Resource("tekton.dev", "v1", "taskruns", "TaskRun")
+RESOURCE: Final = Resource("tekton.dev", "v1", "taskruns", "TaskRun", ("v1beta1",))
 
 
 def observe(run: TaskRun, context: Context) -> Observation | None:

@@ -34,6 +34,7 @@ from ghapp.engine.kube_follow import Pace
 from ghapp.engine.outbox import Outbox
 from ghapp.engine.reach import Reach
 from ghapp.engine.reconcile import Source
+from ghapp.engine.selection import Selection
 from ghapp.engine.upkeep import Upkeep
 from ghapp.engine.watch import Watch
 from ghapp.github.client import GitHubClient
@@ -159,7 +160,7 @@ class _Builder:
         settings, clock = self.settings, self.clock
         metrics = Metrics()
         adapters = discovery.adapters()
-        resources = {adapter.resource.id: adapter.resource for adapter in adapters}
+        resources = {each.id: each for adapter in adapters for each in adapter.resource.versions}
         github = await self.github(metrics)
         kube = await self.kube()
         fleet = self._fleet(kube, metrics)
@@ -269,8 +270,12 @@ class _Builder:
             desk=desk,
             github=github,
             clusters=clusters,
-            resources={adapter.resource.id: adapter.resource for adapter in adapters},
-            plans={adapter.resource.id: plans_of(adapter) for adapter in adapters},
+            resources={each.id: each for adapter in adapters for each in adapter.resource.versions},
+            plans={
+                each.id: plans_of(adapter)
+                for adapter in adapters
+                for each in adapter.resource.versions
+            },
             metrics=metrics,
             jitter=random.random,
         )
@@ -304,11 +309,18 @@ class _Watches:
 
     def of(self, cluster: str, kube: KubeClient, pace: Pace) -> Watch:
         """Everything that is followed in one cluster."""
-        desk, metrics = self.desk, self.metrics
+        desk, metrics, selector = self.desk, self.metrics, self.settings.selector
+        selection = Selection(selector=selector, kube=kube) if selector else None
         metrics.cluster(cluster, up=False)
         return Watch(
             sources=tuple(
-                Source(adapter=adapter, cluster=cluster, desk=desk, metrics=metrics)
+                Source(
+                    adapter=adapter,
+                    cluster=cluster,
+                    desk=desk,
+                    metrics=metrics,
+                    selection=selection,
+                )
                 for adapter in self.adapters
             ),
             namespaces=self.settings.namespaces or ("",),

@@ -223,7 +223,8 @@ def dead_list(output: str) -> None:
     table = Table("id", "sink", "key", "tries", "parked", "reason")
     for row in rows:
         parked = row.parked.strftime("%Y-%m-%d %H:%M:%SZ")
-        table.add_row(str(row.row), row.sink, row.key, str(row.tries), parked, row.reason)
+        facts = (str(row.row), row.sink, row.key, str(row.tries), parked, row.reason)
+        table.add_row(*(escape(fact) for fact in facts))
     Console().print(table)
 
 

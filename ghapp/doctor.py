@@ -45,7 +45,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     """One finding after the other, as they come; raises ConfigError where nobody can be asked."""
     yield _documents(settings)
     async with clients(settings) as (kube, github):
-        async for finding in _cluster(kube, settings.namespaces or ("",)):
+        async for finding in _cluster(kube, settings):
             yield finding
         async for finding in _fleet(settings):
             yield finding
@@ -92,18 +92,21 @@ async def _fleet(settings: Settings) -> AsyncIterator[Finding]:
             continue
         async with open_session() as session:
             kube = KubeClient(session=session, connection=connection)
-            async for finding in _cluster(kube, settings.namespaces or ("",), about):
+            async for finding in _cluster(kube, settings, about):
                 yield finding
 
 
 async def _cluster(
-    kube: KubeClient, namespaces: tuple[str, ...], about: str = "cluster"
+    kube: KubeClient, settings: Settings, about: str = "cluster"
 ) -> AsyncIterator[Finding]:
     async def resources(client: KubeClient) -> list[Finding]:
         return [await _served(client, adapter.resource) for adapter in discovery.adapters()]
 
     async def rights(client: KubeClient) -> list[Finding]:
-        return [finding for namespace in namespaces for finding in await _rights(client, namespace)]
+        sinks = [sink for sink in discovery.sinks() if settings.logs or sink.name != "logs"]
+        rules = rbac.rules(discovery.adapters(), sinks)
+        namespaces = settings.namespaces or ("",)
+        return [found for one in namespaces for found in await _rights(client, one, rules)]
 
     for question in (resources, rights):
         async for finding in _asked(about, question, kube):
@@ -116,12 +119,14 @@ async def _served(kube: KubeClient, resource: Resource) -> Finding:
     return Finding("cluster", f"{resource.kind}s are not installed; watched once they are")
 
 
-async def _rights(kube: KubeClient, namespace: str) -> list[Finding]:
+async def _rights(
+    kube: KubeClient, namespace: str, rules: Iterable[Mapping[str, Any]]
+) -> list[Finding]:
     """Everything that the generated role would allow, asked one by one."""
     where = f"in {namespace}" if namespace else "everywhere"
     needed = [
         (rule["apiGroups"][0], resource, verb)
-        for rule in rbac.rules(discovery.adapters())
+        for rule in rules
         for resource in rule["resources"]
         for verb in rule["verbs"]
     ]

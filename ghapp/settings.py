@@ -15,6 +15,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from ghapp import kubeconfigs
+from ghapp.core import selector
 from ghapp.errors import ConfigError
 from ghapp.secret import Secret
 
@@ -43,6 +44,10 @@ VARIABLES: Final = (
         "`NAME/kubeconfig` (mounted Secrets) or `NAME.kubeconfig`",
     ),
     Variable("CHECKRAIL_NAMESPACES", "comma list of namespaces to watch; empty: all"),
+    Variable(
+        "CHECKRAIL_SELECTOR",
+        "label selector of the runs and releases to watch, such as `team=shop`; empty: all",
+    ),
     Variable(
         "CHECKRAIL_GITHUB_API_URL",
         "GitHub's REST API; `https://HOST/api/v3` for Enterprise Server",
@@ -97,6 +102,8 @@ class Settings:
     clusters: Path | None = None
     """Where the kubeconfigs of further clusters are mounted; looked at again each half minute."""
     namespaces: tuple[str, ...] = ()
+    selector: str = ""
+    """Of the sources' own objects; what belongs to a selected run need not be selected."""
     github: GitHubSettings | None = None
     cdevents_sink: str = ""
     dashboard_url: str = ""
@@ -167,6 +174,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         cluster=reader.checked("CLUSTER", "default", kubeconfigs.wrong_name),
         clusters=_clusters(reader),
         namespaces=_namespaces(reader),
+        selector=reader.checked("SELECTOR", "", selector.problem),
         github=_github(reader),
         cdevents_sink=reader.checked("CDEVENTS_SINK", "", _url),
         dashboard_url=reader.checked("DASHBOARD_URL", "", _template),

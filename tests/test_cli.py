@@ -51,8 +51,13 @@ class Said:
         return [json.loads(line) for line in self.out.splitlines()]
 
 
-def checkrail(*arguments: str, stdin: bytes = b"", **more: str) -> Said:
+def checkrail(*arguments: str, **more: str) -> Said:
     """Runs the command as a process, with nothing but `more` in its environment."""
+    return piped(b"", *arguments, **more)
+
+
+def piped(stdin: bytes, *arguments: str, **more: str) -> Said:
+    """The same, with something to read."""
     ended = subprocess.run(
         [sys.executable, "-m", "ghapp", *arguments],
         cwd=ROOT,
@@ -81,7 +86,7 @@ def commands(command: Any = cli.checkrail, name: str = "") -> Iterator[str]:
         yield from commands(sub, f"{name} {part}".strip())
 
 
-@pytest.mark.parametrize("command", commands())
+@pytest.mark.parametrize("command", [*commands()])
 def test_every_command_says_what_it_is_for_and_how_it_is_used(command: str) -> None:
     said = within(*command.split(), "--help")
     assert said.code == 0
@@ -189,7 +194,7 @@ async def test_an_unusable_key_is_a_mistake_and_is_never_printed(tmp_path: Path,
     async with world(tmp_path) as w:
         given = environ(w)
         (tmp_path / "key.pem").write_text(pem)
-        said = await asyncio.to_thread(checkrail, "run", **given)
+        said = await asyncio.to_thread(lambda: checkrail("run", **given))
     assert said.code == 2
     assert "CHECKRAIL_GITHUB_PRIVATE_KEY" in said.err
     assert "c2VjcmV0" not in said.err
@@ -205,7 +210,8 @@ async def test_a_port_that_is_taken_is_a_mistake_of_the_setting(tmp_path: Path) 
     async with world(tmp_path) as w:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             listen = f"127.0.0.1:{taken.getsockname()[1]}"
-            said = await asyncio.to_thread(checkrail, "run", **environ(w, CHECKRAIL_LISTEN=listen))
+            given = environ(w, CHECKRAIL_LISTEN=listen)
+            said = await asyncio.to_thread(lambda: checkrail("run", **given))
     assert said.code == 2
     assert f"CHECKRAIL_LISTEN: cannot listen on {listen}" in said.err
     assert "Traceback" not in said.err
@@ -234,8 +240,7 @@ async def test_what_is_logged_is_json_a_line_each_and_holds_no_secret(tmp_path: 
     lines = product.said.decode().splitlines()
     assert len(product.log) == len(lines)
     assert {"delivered", "webhook accepted", "a click"} <= {line["event"] for line in product.log}
-    tokens = [token for token in w.github.world.tokens if isinstance(token, str)]
-    for secret in ("current webhook secret", "BEGIN", "kube-token", *tokens):
+    for secret in ("current webhook secret", "BEGIN", "kube-token", "ghs_", "eyJ"):
         assert secret not in product.said.decode()
 
 
@@ -314,7 +319,7 @@ def test_explain_reads_every_form_alike(tmp_path: Path, form: str) -> None:
 
 
 def test_explain_reads_what_comes_through_a_pipe() -> None:
-    said = checkrail("explain", "-f", "-", "-o", "json", stdin=AS_YAML.encode())
+    said = piped(AS_YAML.encode(), "explain", "-f", "-", "-o", "json")
     assert (said.code, len(said.objects), said.err) == (0, 1, "")
 
 
@@ -352,9 +357,9 @@ def test_for_people_it_shows_the_check_as_github_does(tmp_path: Path) -> None:
 
 
 def test_explain_uses_the_cluster_the_dashboard_and_the_documents(tmp_path: Path) -> None:
-    said = checkrail(
+    said = piped(
+        AS_YAML.encode(),
         *("explain", "-f", "-", "-o", "json"),
-        stdin=AS_YAML.encode(),
         CHECKRAIL_CLUSTER="east",
         CHECKRAIL_DASHBOARD_URL="https://dash/{namespace}/{name}",
     )
@@ -366,7 +371,8 @@ def test_explain_uses_the_cluster_the_dashboard_and_the_documents(tmp_path: Path
 
 UNREADABLE = {
     "broken YAML": (b"kind: X\nmetadata: {name: [}\n", ":2:"),
-    "broken JSON": (b'{"kind": "X",\n "metadata": }', ":2:"),
+    "broken JSON": (b'{"kind": "X",\n "metadata": {]}', ":2:"),
+    "a map as a key": (b"kind: X\nspec: {? {a: b} : 1}", ":2:"),
     "nothing": (b"", "there is no object in it"),
     "text": (b"hello", "expected Kubernetes objects, found str"),
     "no text": (b"\xff\xfe\x00", "not YAML or JSON"),
@@ -396,7 +402,6 @@ def test_a_file_that_is_not_there_is_named() -> None:
 
 ODD = {
     "a set": "spec: {a: !!set {b, c}}",
-    "a map as a key": "spec: {? {a: b} : 1}",
     "a number as a key": "spec: {1: 2, null: 3}",
     "itself": "spec: &a {me: *a}",
     "no number": "spec: {a: .nan, b: .inf}",
@@ -419,7 +424,7 @@ def test_yaml_that_is_more_than_json_is_explained_or_skipped(tmp_path: Path, nam
 
 
 def test_a_wrong_dashboard_template_is_a_mistake() -> None:
-    said = checkrail("explain", "-f", "-", stdin=b"kind: X", CHECKRAIL_DASHBOARD_URL="https://{x}/")
+    said = piped(b"kind: X", "explain", "-f", "-", CHECKRAIL_DASHBOARD_URL="https://{x}/")
     assert said.code == 2
     assert "CHECKRAIL_DASHBOARD_URL" in said.err
 
@@ -494,7 +499,7 @@ async def test_parked_effects_are_listed_shown_tried_again_and_dropped(tmp_path:
     table = await dead("list")
     assert table.code == 0
     for words in ("cdevents", "[bold]no[/bold]", "reason"):
-        assert words in re.sub(r"\s*│\s*|\n", " ", table.out)
+        assert words in table.out
     listed = (await dead("list", "-o", "json")).objects
     assert [row["key"] for row in listed] == [event(n).key for n in (1, 2, 3)]
     first, second, _ = (str(row["id"]) for row in listed)

@@ -1,4 +1,4 @@
-"""What can be set, asked, counted or granted is named in the documentation, and what is named exists."""
+"""What can be set, asked, counted or granted is named in the docs, and what is named exists."""
 
 import re
 from pathlib import Path

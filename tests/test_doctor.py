@@ -35,6 +35,14 @@ async def test_a_missing_right_is_named_with_what_grants_it(tmp_path: Path) -> N
     assert "checkrail rbac" in found
 
 
+async def test_rights_to_logs_are_missed_only_where_logs_are_shown(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.kube.deny("get", "pods/log")
+        assert "may not get pods/log everywhere" in ill(await findings(w))
+        without = [finding async for finding in examine(w.settings(logs=False))]
+    assert "pods/log" not in ill(without)
+
+
 async def test_what_is_not_installed_is_no_illness(tmp_path: Path) -> None:
     async with world(tmp_path, crds=False) as w:
         found = [finding.what for finding in await findings(w) if finding.about == "cluster"]

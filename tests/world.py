@@ -172,7 +172,9 @@ class World:
 
     # -- what happens in the cluster --------------------------------------------------------------
 
-    def pipelinerun(self, name: str = "", *, commit: str = "", **metadata: Any) -> dict[str, Any]:
+    def pipelinerun(
+        self, name: str = "", *, commit: str = "", version: str = "v1", **metadata: Any
+    ) -> dict[str, Any]:
         """Creates a PipelineRun `build` on the head of acme/shop."""
         annotations = {
             "checkrail.dev/repository": "acme/shop",
@@ -180,7 +182,7 @@ class World:
         }
         return self.kube.create(
             {
-                "apiVersion": "tekton.dev/v1",
+                "apiVersion": f"tekton.dev/{version}",
                 "kind": "PipelineRun",
                 "metadata": {
                     "name": name or f"build-{next(self._numbers)}",

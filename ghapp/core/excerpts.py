@@ -87,8 +87,6 @@ def compose(pieces: Sequence[Piece], secrets: Iterable[str], warnings: Sequence[
 
 
 def _cleaned(piece: Piece) -> str:
-    if piece.cut and b"\n" not in piece.raw:
-        return ""  # half of one line: nobody can tell whether it is half a secret
     whole = logtext.inner_lines(piece.raw, begun=not piece.cut, ended=True)
     return logtext.clean(logtext.decode(whole))
 

@@ -22,6 +22,14 @@ class Resource:
     version: str
     plural: str
     kind: str
+    older: tuple[str, ...] = ()
+    """Versions to follow where `version` is not served, best first."""
+
+    @property
+    def versions(self) -> tuple["Resource", ...]:
+        """Itself and its older versions, in the order in which they are tried."""
+        older = (Resource(self.group, each, self.plural, self.kind) for each in self.older)
+        return (self, *older)
 
     @property
     def api_version(self) -> str:

@@ -6,9 +6,12 @@ have to be looked at again.
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from ghapp.core.seen import Seen
+
+STRANGERS: Final = 500
+"""Runs whose parts are kept though nobody told of the run itself."""
 
 
 @dataclass(slots=True)
@@ -35,6 +38,8 @@ class Cache:
     children: dict[str, dict[str, Any]] = field(default_factory=dict)
     parents: dict[str, str] = field(default_factory=dict)
     """Child uid to parent uid: a deleted child has to be found again."""
+    strangers: dict[str, None] = field(default_factory=dict)
+    """Parents that nobody told of, oldest first: they come later, or are not watched at all."""
     settled: dict[str, str] = field(default_factory=dict)
     """Objects whose end is told, and their namespace: whatever more is said changes nothing."""
 
@@ -44,6 +49,7 @@ class Cache:
             if gone:
                 self.settled.pop(uid, None)
             return False
+        self.strangers.pop(uid, None)
         entry = self.entries.setdefault(uid, Entry(value, namespace, name))
         entry.object, entry.gone = value, gone
         return True
@@ -67,7 +73,16 @@ class Cache:
             return False
         self.children.setdefault(parent, {})[uid] = value
         self.parents[uid] = parent
+        if parent not in self.entries:
+            self._keep_stranger(parent)
         return True
+
+    def _keep_stranger(self, uid: str) -> None:
+        """Parts may be heard of before what they are parts of; but with a selector those of most
+        runs are parts of nothing that is watched, and must not be kept for ever."""
+        self.strangers[uid] = None
+        if len(self.strangers) > STRANGERS:
+            self._drop_children(next(iter(self.strangers)))
 
     def drop_child(self, uid: str) -> str | None:
         """A part is gone; the uid of the object that it was part of.
@@ -96,5 +111,6 @@ class Cache:
         ]
 
     def _drop_children(self, uid: str) -> None:
+        self.strangers.pop(uid, None)
         for child in self.children.pop(uid, {}):
             self.parents.pop(child, None)

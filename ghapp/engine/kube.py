@@ -170,7 +170,7 @@ class KubeClient:
                 limit = max(1, limit // 8)
 
     async def watch(
-        self, resource: Resource, namespace: str, version: str
+        self, resource: Resource, namespace: str, version: str, *, selector: str = ""
     ) -> AsyncGenerator[list[bytes | None]]:
         """The lines of a watch, some at a time; None stands for one that was too long.
 
@@ -182,6 +182,7 @@ class KubeClient:
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(self.times.watch),
             "resourceVersion": version,
+            **({"labelSelector": selector} if selector else {}),
         }
         timeout = aiohttp.ClientTimeout(
             total=self.times.watch + self.times.silence,

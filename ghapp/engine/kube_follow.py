@@ -58,11 +58,11 @@ class Api(Protocol):
     async def served(self, resource: Resource) -> bool:
         """Whether the API server knows the resource."""
 
-    async def page(self, resource: Resource, namespace: str, *, after: str) -> Page:
+    async def page(self, resource: Resource, namespace: str, *, after: str, selector: str) -> Page:
         """A page of the list."""
 
     def watch(
-        self, resource: Resource, namespace: str, version: str
+        self, resource: Resource, namespace: str, version: str, *, selector: str
     ) -> AsyncGenerator[list[bytes | None]]:
         """The lines of a watch, some at a time."""
 
@@ -86,11 +86,16 @@ async def follow(
     namespace: str = "",
     reads: Sequence[type] = (),
     *,
+    selector: str = "",
     pace: Pace = Pace(),
     keep_raw: bool = False,
 ) -> AsyncGenerator[Event]:
-    """All that happens to the resource's objects, in one namespace or in all (empty)."""
-    course = _Course(api, resource, namespace, Reader(reads, keep_raw=keep_raw), pace)
+    """All that happens to the resource's objects, in one namespace or in all (empty).
+
+    With a label `selector`, an object that is not selected any more is as good as `Gone`.
+    """
+    reader = Reader(reads, keep_raw=keep_raw)
+    course = _Course(api, resource, namespace, selector, reader=reader, pace=pace)
     while True:
         try:
             async with aclosing(course.leg()) as events:
@@ -122,11 +127,20 @@ class _Course:
     """Where a follower stands: its version, and how often it failed since it last got on."""
 
     def __init__(
-        self, api: Api, resource: Resource, namespace: str, reader: Reader, pace: Pace
+        self,
+        api: Api,
+        resource: Resource,
+        namespace: str,
+        selector: str,
+        *,
+        reader: Reader,
+        pace: Pace,
     ) -> None:
         self._api = api
+        self._versions = resource.versions
         self._resource = resource
         self._namespace = namespace
+        self._selector = selector
         self._reader = reader
         self._pace = pace
         self._version = ""
@@ -156,7 +170,9 @@ class _Course:
         keys: set[str] = set()
         version = after = ""
         while True:
-            page = await self._api.page(self._resource, self._namespace, after=after)
+            page = await self._api.page(
+                self._resource, self._namespace, after=after, selector=self._selector
+            )
             version = version or page.metadata.resourceVersion
             for item in page.items or ():
                 event = self._reader.object(item, Changed)
@@ -173,7 +189,7 @@ class _Course:
 
     async def _watch(self) -> AsyncGenerator[Event]:
         began, before, heard = self._pace.clock(), self._version, False
-        stream = self._api.watch(self._resource, self._namespace, before)
+        stream = self._api.watch(self._resource, self._namespace, before, selector=self._selector)
         async with aclosing(stream) as batches:
             async for batch in batches:
                 heard = True
@@ -213,17 +229,22 @@ class _Course:
             await self._pace.sleep(left)
 
     async def _until_served(self) -> None:
-        """Looks for the resource now and then; also ends when even that is refused."""
+        """Looks for the resource, in any version, now and then; ends when even that is refused."""
         log.info("resource is not served, waiting for its CRD", **self._fields())
         self._tries = 0
+        # The version that was just missing is not asked for again before a pause.
+        others = [each for each in self._versions if each != self._resource]
         while True:
-            await self._pace.sleep(self._pace.missing_interval)
             try:
-                if await self._api.served(self._resource):
-                    return
+                for version in others:
+                    if await self._api.served(version):
+                        self._resource = version
+                        return
             except DeliveryError as error:
                 self._report(error)
                 return  # the next list tells more
+            await self._pace.sleep(self._pace.missing_interval)
+            others = list(self._versions)
 
     def _report(self, error: DeliveryError) -> None:
         fields = {**self._fields(), "status": error.status, "reason": error.reason}

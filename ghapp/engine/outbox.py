@@ -31,8 +31,9 @@ GIVE_UP: Final = timedelta(days=3)
 """As long as GitHub keeps its own deliveries: by then nobody waits for it any more."""
 UNEXPECTED_BORNE: Final = 5
 """An error that is not ours is a defect: after so many tries the effect is parked for a person."""
-IDLE: Final = 30.0
-"""Seconds between looks when nothing is known to be due: another process may share the store."""
+IDLE: Final = 5.0
+"""Seconds between looks when nothing is known to be due: another process may share the store, and
+whoever says `checkrail dead retry` waits for it to happen."""
 AGAIN: Final = 5.0
 """Seconds until the store is asked again that could not answer."""
 LONGEST_AGAIN: Final = 60.0

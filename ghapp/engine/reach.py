@@ -38,17 +38,17 @@ class Reach:
         with self._heard(resource, *self._namespaces(resource)):
             return await self.api.served(resource)
 
-    async def page(self, resource: Resource, namespace: str, *, after: str) -> Page:
+    async def page(self, resource: Resource, namespace: str, *, after: str, selector: str) -> Page:
         """A page of the list."""
         with self._heard(resource, namespace):
-            return await self.api.page(resource, namespace, after=after)
+            return await self.api.page(resource, namespace, after=after, selector=selector)
 
     async def watch(
-        self, resource: Resource, namespace: str, version: str
+        self, resource: Resource, namespace: str, version: str, *, selector: str
     ) -> AsyncGenerator[list[bytes | None]]:
         """The lines of a watch; it is well once it says anything, or ends in order."""
         with self._heard(resource, namespace):
-            stream = self.api.watch(resource, namespace, version)
+            stream = self.api.watch(resource, namespace, version, selector=selector)
             async with aclosing(stream) as batches:
                 async for batch in batches:
                     self._note(resource, namespace, well=True)

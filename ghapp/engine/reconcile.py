@@ -21,6 +21,7 @@ from ghapp.engine.cache import Cache, Entry
 from ghapp.engine.desk import Desk
 from ghapp.engine.kube_events import Changed, Event, Gone, Listed, Malformed, Missing
 from ghapp.engine.marks import Queue
+from ghapp.engine.selection import Selection
 from ghapp.engine.surroundings import Surroundings
 from ghapp.metrics import Metrics
 
@@ -52,16 +53,19 @@ class Source:
     listed: asyncio.Event = field(default_factory=asyncio.Event)
     """All of its objects were listed once."""
     queue: Queue = field(default_factory=Queue)
-    _unlisted: set[tuple[str, str]] = field(default_factory=set)
-    """(resource, namespace) whose first list is not complete."""
+    selection: Selection | None = None
+    """Which of its objects are watched; None: all of them."""
+    _unlisted: set[tuple[str, str, bool]] = field(default_factory=set)
+    """(resource, namespace, as a part) whose first list is not complete."""
     _waiting: set[str] = field(default_factory=set)
     """Objects whose look needs children that are not listed yet."""
 
     def expect(self, namespaces: Sequence[str]) -> None:
         """Which first lists have to be complete before everything is known."""
-        resources = [self.adapter.resource, *(part.resource for part in self.adapter.parts)]
+        resources = [(self.adapter.resource.id, False)]
+        resources += [(part.resource.id, True) for part in self.adapter.parts]
         self._unlisted = {
-            (resource.id, namespace) for resource in resources for namespace in namespaces
+            (resource, namespace, part) for resource, part in resources for namespace in namespaces
         }
 
     # -- what the watches say -----------------------------------------------------------------
@@ -72,21 +76,23 @@ class Source:
             case Changed() | Gone():
                 head, value = event.head, event.objects[self.adapter.reads]
                 gone = isinstance(event, Gone)
-                if self.cache.put(head.uid, head.namespace, head.name, value, gone=gone):
+                if gone and await self._left(head.uid, head.namespace, head.name):
+                    self._forget(head.uid)
+                elif self.cache.put(head.uid, head.namespace, head.name, value, gone=gone):
                     await self.queue.put(head.uid)
             case Listed(keys=keys):
                 await self._bury(keys, namespace)
-                await self._complete(self.adapter.resource, namespace)
+                await self._complete(self.adapter.resource, namespace, part=False)
             case Missing():
-                await self._complete(self.adapter.resource, namespace)
+                await self._complete(self.adapter.resource, namespace, part=False)
             case Malformed(head=head, gone=gone):
                 if gone:  # else its last readable state stands; the feed has noted it
-                    await self._lose(head.uid)
+                    await self._lose(head.uid, head.namespace, head.name)
 
     async def heed_child(self, event: Event, child: Child[Any], namespace: str) -> None:
         """Something became of a part of one of its objects."""
         if isinstance(event, Listed | Missing):
-            await self._complete(child.resource, namespace)
+            await self._complete(child.resource, namespace, part=True)
         elif isinstance(event, Changed):
             await self._part_changed(event, child)
         elif isinstance(event, Gone):
@@ -107,7 +113,7 @@ class Source:
         for looker in lookers:
             await self._mark(looker)
         if isinstance(event, Listed | Missing):
-            await self._complete(resource, namespace)
+            await self._complete(resource, namespace, part=True)
 
     async def _part_changed(self, event: Changed, child: Child[Any]) -> None:
         value = event.objects[child.reads]
@@ -119,16 +125,16 @@ class Source:
         if uid is not None and uid in self.cache.entries:
             await self.queue.put(uid)
 
-    async def _complete(self, resource: Resource, namespace: str) -> None:
-        self._unlisted.discard((resource.id, namespace))
-        if all(unlisted != self.adapter.resource.id for unlisted, _ in self._unlisted):
+    async def _complete(self, resource: Resource, namespace: str, *, part: bool) -> None:
+        self._unlisted.discard((resource.id, namespace, part))
+        if all(part for _, _, part in self._unlisted):
             self.listed.set()
         if not self._unlisted:
             await self._resume()
 
     async def hurry(self) -> None:
         """What could not be listed by now, for want of rights say, holds up nothing any more."""
-        for resource, namespace in sorted(self._unlisted):
+        for resource, namespace, _ in sorted(self._unlisted):
             log.warning(
                 "not listed in time, going on without it", resource=resource, namespace=namespace
             )
@@ -144,15 +150,27 @@ class Source:
     async def _bury(self, keys: frozenset[str], namespace: str) -> None:
         """What a complete list does not have is gone, though nobody saw it go."""
         for uid in self.cache.absent(keys, namespace):
-            await self._lose(uid)
+            entry = self.cache.entries[uid]
+            await self._lose(uid, entry.namespace, entry.name)
         for seen in await self._unfinished():
             subject = seen.look.subject
             known = subject.uid in keys or subject.uid in self.cache.entries
-            if not known and namespace in ("", subject.namespace):
+            if known or namespace not in ("", subject.namespace):
+                continue
+            if not await self._left(subject.uid, subject.namespace, subject.name):
                 await self._vanish(seen)
 
-    async def _lose(self, uid: str) -> None:
+    async def _left(self, uid: str, namespace: str, name: str) -> bool:
+        """Whether an object that is not heard of any more is there, and only not selected."""
+        if self.selection is None or uid in self.cache.settled:
+            return False
+        return await self.selection.left(self.adapter.resource, namespace, name, uid=uid)
+
+    async def _lose(self, uid: str, namespace: str, name: str) -> None:
         """It is gone and nobody has its last state: what we saw last has to do."""
+        if await self._left(uid, namespace, name):
+            self._forget(uid)
+            return
         entry = self.cache.entries.get(uid)
         if entry is not None:
             entry.gone = True
@@ -165,8 +183,9 @@ class Source:
 
     async def _unfinished(self) -> list[Seen]:
         resource = self.adapter.resource
+        ids = {version.id for version in resource.versions}
         found = await self.desk.store.unfinished(self.cluster, resource.kind)
-        return [seen for seen in found if seen.look.resource == resource.id]
+        return [seen for seen in found if seen.look.resource in ids]
 
     def _forget(self, uid: str) -> None:
         self.cache.forget(uid)

@@ -32,7 +32,11 @@ _WATCHED: Final[Mapping[type[Event], WatchType]] = {
 
 @dataclass(slots=True, kw_only=True)
 class Watch:
-    """One cluster: each resource is followed once, for all sources that read it."""
+    """One cluster: each resource is followed once, for all sources that read it.
+
+    With a selector, a resource whose objects are runs as well as parts of runs is followed twice:
+    the parts of a selected run need not be selected themselves.
+    """
 
     sources: tuple[Source, ...]
     namespaces: tuple[str, ...]
@@ -47,9 +51,10 @@ class Watch:
         for source in self.sources:
             source.expect(self.namespaces)
         async with asyncio.TaskGroup() as group:
-            for resource, readers in feeds.items():
+            for (resource, selector), readers in feeds.items():
                 for namespace in self.namespaces:
-                    group.create_task(self._feed(resource, readers, namespace))
+                    feed = self._feed(resource, readers, namespace, selector=selector)
+                    group.create_task(feed)
             for source in self.sources:
                 group.create_task(self._hurry(source))
                 for _ in range(WORKERS):
@@ -59,18 +64,20 @@ class Watch:
         await self.pace.sleep(PATIENCE)
         await source.hurry()
 
-    def _feeds(self) -> dict[Resource, list["Reader"]]:
-        feeds: dict[Resource, list[Reader]] = {}
+    def _feeds(self) -> dict[tuple[Resource, str], list["Reader"]]:
+        feeds: dict[tuple[Resource, str], list[Reader]] = {}
         for source in self.sources:
             for reader in (Reader(source, part) for part in (None, *source.adapter.parts)):
-                feeds.setdefault(reader.resource, []).append(reader)
+                feeds.setdefault((reader.resource, reader.selector), []).append(reader)
         return feeds
 
-    async def _feed(self, resource: Resource, readers: list["Reader"], namespace: str) -> None:
+    async def _feed(
+        self, resource: Resource, readers: list["Reader"], namespace: str, *, selector: str
+    ) -> None:
         for reader in readers:
             await reader.ready()
         reads = tuple(dict.fromkeys(reader.reads for reader in readers))
-        events = follow(self.api, resource, namespace, reads, pace=self.pace)
+        events = follow(self.api, resource, namespace, reads, selector=selector, pace=self.pace)
         async with aclosing(events):
             async for heard in events:
                 event = _told_apart(heard)
@@ -126,13 +133,22 @@ class Reader:
         return self.part.resource if self.part else self.source.adapter.resource
 
     @property
+    def selector(self) -> str:
+        """Which of it: the selector is about runs, not about what belongs to them."""
+        selection = self.source.selection if self.part is None else None
+        return selection.selector if selection else ""
+
+    @property
     def reads(self) -> type:
         """The fields it reads."""
         return self.part.reads if self.part else self.source.adapter.reads
 
     async def ready(self) -> None:
-        """Parts are listed after what they are parts of: those of runs long told are not kept."""
-        if isinstance(self.part, Child):
+        """Parts are listed after what they are parts of: those of runs long told are not kept.
+
+        Where they are of one kind (a pipeline in a pipeline) they come in one list.
+        """
+        if isinstance(self.part, Child) and self.part.resource != self.source.adapter.resource:
             await self.source.listed.wait()
 
     async def heed(self, event: Event, namespace: str) -> None:

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -95,7 +95,7 @@ def folder(w: World) -> Path:
 
 
 @contextlib.contextmanager
-def inside(w: World, other: Cluster) -> Any:
+def inside(w: World, other: Cluster) -> Iterator[World]:
     """What happens now happens in the other cluster."""
     at_home, w.kube = w.kube, other.kube
     try:
@@ -232,23 +232,26 @@ async def test_a_kubeconfig_of_no_use_keeps_only_its_cluster_out_until_it_is_men
 
 
 async def test_clusters_come_and_go_while_it_runs(tmp_path: Path) -> None:
-    async with world(tmp_path) as w, cluster() as prod:
-        async with w.running(clusters=folder(w), tune=hurried) as product:
-            file = prod.mount(folder(w), "prod")
-            run = start(w, prod)
-            check = await until(lambda: w.check("prod / tekton / build"))
-            await until(lambda: is_up(product, "prod") == 1)
-            file.unlink()
-            file.parent.rmdir()
-            await until(lambda: is_up(product, "prod") is None)
-            assert product.fleet is not None
-            assert list(product.fleet.clusters) == ["default"]
-            finish(w, prod, run)
-            w.run_through(w.pipelinerun())
-            await completed(w, "tekton / build")
-            assert check.conclusion is None, "an open run of it stays as it is"
-            prod.mount(folder(w), "prod")
-            await until(lambda: check.conclusion == "success")
+    async with (
+        world(tmp_path) as w,
+        cluster() as prod,
+        w.running(clusters=folder(w), tune=hurried) as product,
+    ):
+        file = prod.mount(folder(w), "prod")
+        run = start(w, prod)
+        check = await until(lambda: w.check("prod / tekton / build"))
+        await until(lambda: is_up(product, "prod") == 1)
+        file.unlink()
+        file.parent.rmdir()
+        await until(lambda: is_up(product, "prod") is None)
+        assert product.fleet is not None
+        assert list(product.fleet.clusters) == ["default"]
+        finish(w, prod, run)
+        w.run_through(w.pipelinerun())
+        await completed(w, "tekton / build")
+        assert check.conclusion is None, "an open run of it stays as it is"
+        prod.mount(folder(w), "prod")
+        await until(lambda: check.conclusion == "success")
 
 
 async def test_a_cluster_that_moves_is_followed_to_its_new_address(tmp_path: Path) -> None:
@@ -315,8 +318,9 @@ async def test_the_doctor_asks_every_cluster(tmp_path: Path) -> None:
         prod.mount(folder(w), "prod")
         (folder(w) / "bad.kubeconfig").write_text("{}")
         found = [finding async for finding in examine(w.settings(clusters=folder(w)))]
-    of: Callable[[str], str] = lambda name: "\n".join(
-        finding.what for finding in found if finding.about == f"cluster {name}"
-    )
+
+    def of(name: str) -> str:
+        return "\n".join(finding.what for finding in found if finding.about == f"cluster {name}")
+
     assert "PipelineRuns are served" in of("prod")
     assert "bad.kubeconfig" in of("bad")

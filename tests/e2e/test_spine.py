@@ -44,7 +44,7 @@ async def test_promote_opens_one_pull_request(tmp_path: Path) -> None:
         w.release(version="1.1.0")
         check = await until(lambda: w.check("flux / dev/shop"))
         await until(lambda: check.conclusion == "success")
-        assert [action["label"] for action in check.actions][0] == "Promote to staging"
+        assert check.actions[0]["label"] == "Promote to staging"
         w.github.click_action(check.id, "promote", "dev")
         w.github.click_action(check.id, "promote", "dev")
         pulls = w.github.repository("acme/gitops").pulls

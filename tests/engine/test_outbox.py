@@ -361,9 +361,9 @@ async def test_what_waits_for_its_next_try_is_no_answer(store: Store) -> None:
     assert rig.sinks["checks"].effects == []
 
 
-async def seen(rig: Rig) -> None:
+async def seen(rig: Rig, phase: Phase = Phase.RUNNING) -> None:
     """The run was told, and is on its check."""
-    decision = decide(None, run_look(Phase.RUNNING), rules=Rules(born=NOW, horizon=NOW))
+    decision = decide(None, run_look(phase), rules=Rules(born=NOW, horizon=NOW))
     await rig.store.commit(Commit(seen=decision.seen))
 
 
@@ -372,7 +372,7 @@ async def seen(rig: Rig) -> None:
 
 async def test_what_the_logs_said_is_on_the_check_when_the_wish_is_settled(store: Store) -> None:
     rig = Rig(store, {"checks": Shelf(SetCheck), "logs": Shelf(ReadLogs)})
-    await seen(rig)
+    await seen(rig, Phase.FAILED)
     rig.sinks["logs"].weather.append(Receipt(excerpt=Excerpt(text="the log")))
     await rig.put(ReadLogs(subject=run_look().subject, logs=()))
     await rig.after(0)
