@@ -26,12 +26,13 @@ from ghapp.core.model import Verb
 from ghapp.core.source import Adapter, Resource
 from ghapp.engine.clusters import Fleet
 from ghapp.engine.desk import Desk
-from ghapp.engine.inbox import Inbox
+from ghapp.engine.inbox import Inbox, NoGitHub
 from ghapp.engine.kube import KubeClient
 from ghapp.engine.kube import open_session as open_kube_session
 from ghapp.engine.kube_config import load as load_connection
 from ghapp.engine.kube_follow import Pace
 from ghapp.engine.outbox import Outbox
+from ghapp.engine.posted import Postbox
 from ghapp.engine.reach import Reach
 from ghapp.engine.reconcile import Source
 from ghapp.engine.selection import Selection
@@ -42,6 +43,7 @@ from ghapp.http import HttpClient
 from ghapp.http import open_session as open_http_session
 from ghapp.metrics import Metrics
 from ghapp.ports import Clock, Clusters, Sink, SinkType, Store
+from ghapp.posting import Posting
 from ghapp.server import Server
 from ghapp.settings import Settings
 from ghapp.store import open_store
@@ -76,6 +78,7 @@ class Checkrail:
     store: Store
     metrics: Metrics
     server: Server
+    posting: Posting
     outbox: Outbox
     inbox: Inbox | None
     watch: Watch | None
@@ -117,7 +120,7 @@ class Checkrail:
 
     def routes(self) -> list[web.RouteDef]:
         """The product's endpoints, for whoever owns the web server."""
-        return self.server.routes()
+        return [*self.server.routes(), *self.posting.routes()]
 
     async def run(self) -> None:
         """Works until cancelled."""
@@ -198,6 +201,12 @@ class _Builder:
             server=Server(
                 store=store, metrics=metrics, clock=clock, secrets=secrets, ready=lambda: ()
             ),
+            posting=Posting(
+                store=store,
+                metrics=metrics,
+                clock=clock,
+                secrets=() if self.role == "controller" else settings.flux_secrets,
+            ),
             outbox=Outbox(desk=desk, metrics=metrics, jitter=random.random),
             inbox=self._inbox(desk, github, clusters, adapters, metrics),
             watch=None if self.role == "app" else watches.of(settings.cluster, kube, PACE),
@@ -264,11 +273,12 @@ class _Builder:
         adapters: Sequence[Adapter[Any]],
         metrics: Metrics,
     ) -> Inbox | None:
-        if github is None or self.role == "controller":
+        if self.role == "controller" or not (github or self.settings.flux_secrets):
             return None
         return Inbox(
             desk=desk,
-            github=github,
+            github=github or NoGitHub(),
+            postbox=Postbox.of(adapters, desk=desk, clusters=clusters, metrics=metrics),
             clusters=clusters,
             resources={each.id: each for adapter in adapters for each in adapter.resource.versions},
             plans={

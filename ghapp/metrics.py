@@ -34,6 +34,11 @@ WatchType: TypeAlias = Literal["changed", "gone", "listed", "malformed", "missin
 LookResult: TypeAlias = Literal["told", "unchanged", "skipped", "conflict", "failed"]
 SkipReason: TypeAlias = Literal["not_a_run", "no_commit", "old", "too_large"]
 WebhookResult: TypeAlias = Literal["accepted", "repeat", "forged", "malformed", "too_large"]
+PostedResult: TypeAlias = Literal[
+    "accepted", "repeat", "forged", "malformed", "too_large",
+    "told", "unchanged", "watched", "late", "ignored",
+]  # fmt: skip
+"""At the door, and then what came of it."""
 CommandResult: TypeAlias = Literal["done", "refused", "not_ours", "failed"]
 DeliveryResult: TypeAlias = Literal["done", "again", "parked"]
 
@@ -96,6 +101,12 @@ WEBHOOKS: Final = Metric(
     type=Counter,
     meaning="Webhook deliveries from GitHub, by verdict.",
     labels={"result": get_args(WebhookResult)},
+)
+POSTED: Final = Metric(
+    name="checkrail_posted_total",
+    type=Counter,
+    meaning="Posted events, by verdict at the door and by what came of them.",
+    labels={"source": ("flux", "tekton"), "result": get_args(PostedResult)},
 )
 COMMANDS: Final = Metric(
     name="checkrail_commands_total",
@@ -174,6 +185,7 @@ METRICS: Final = (
     MALFORMED,
     SKIPPED,
     WEBHOOKS,
+    POSTED,
     COMMANDS,
     DELIVERIES,
     DELIVERY_SECONDS,
@@ -246,6 +258,10 @@ class Metrics:
     def webhook(self, result: WebhookResult) -> None:
         """A delivery came in."""
         self._counter(WEBHOOKS, result=result).inc()
+
+    def posted(self, source: str, result: PostedResult) -> None:
+        """An event was posted, or worked on."""
+        self._counter(POSTED, source=source, result=result).inc()
 
     def command(self, verb: Verb, result: CommandResult) -> None:
         """Somebody asked for something."""

@@ -61,6 +61,11 @@ VARIABLES: Final = (
         "file with one webhook secret a line, the first is current",
     ),
     Variable("CHECKRAIL_GITHUB_WEBHOOK_SECRET", "the secret itself, instead of the file"),
+    Variable(
+        "CHECKRAIL_FLUX_SECRET_FILE",
+        "file with secrets, one a line, of who may post events of clusters that are not watched",
+    ),
+    Variable("CHECKRAIL_FLUX_SECRET", "the secret itself, instead of the file"),
     Variable("CHECKRAIL_CDEVENTS_SINK", "URL that CDEvents are posted to; empty: none are sent"),
     Variable(
         "CHECKRAIL_DASHBOARD_URL",
@@ -105,6 +110,8 @@ class Settings:
     selector: str = ""
     """Of the sources' own objects; what belongs to a selected run need not be selected."""
     github: GitHubSettings | None = None
+    flux_secrets: tuple[Secret, ...] = ()
+    """Of posted events, Flux' and Tekton's; without any, nothing may be posted."""
     cdevents_sink: str = ""
     dashboard_url: str = ""
     progress_interval: float = 30.0
@@ -145,6 +152,11 @@ class _Reader:
             self.wrong(name, f"set this or {PREFIX}{name}_FILE, not both")
         return self._file(f"{name}_FILE", path) if path else inline
 
+    def secrets(self, name: str) -> tuple[Secret, ...]:
+        """The secrets in ``NAME_FILE`` or ``NAME``, one a line."""
+        lines = (line.strip() for line in self.secret(name).splitlines())
+        return tuple(Secret(line) for line in lines if line)
+
     def _file(self, name: str, path: str) -> str:
         try:
             content = Path(path).read_text(encoding="utf-8").strip()
@@ -176,6 +188,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         namespaces=_namespaces(reader),
         selector=reader.checked("SELECTOR", "", selector.problem),
         github=_github(reader),
+        flux_secrets=reader.secrets("FLUX_SECRET"),
         cdevents_sink=reader.checked("CDEVENTS_SINK", "", _url),
         dashboard_url=reader.checked("DASHBOARD_URL", "", _template),
         progress_interval=_seconds(reader, "PROGRESS_INTERVAL", 30.0),

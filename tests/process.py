@@ -97,6 +97,14 @@ class Process:
 @contextlib.asynccontextmanager
 async def process(w: World, *arguments: str, **changes: str) -> AsyncIterator[Process]:
     """`checkrail run`, ready; killed at the end if it is still there."""
+    async with begun(w, *arguments, **changes) as started:
+        await started.ready()
+        yield started
+
+
+@contextlib.asynccontextmanager
+async def begun(w: World, *arguments: str, **changes: str) -> AsyncIterator[Process]:
+    """`checkrail run`, just begun; killed at the end if it is still there."""
     given = environ(w, **changes)
     url = f"http://{given['CHECKRAIL_LISTEN']}"
     inner = await asyncio.create_subprocess_exec(
@@ -107,9 +115,8 @@ async def process(w: World, *arguments: str, **changes: str) -> AsyncIterator[Pr
     )
     started = Process(url=url, inner=inner)
     listening = asyncio.create_task(started.listen())
+    w.app.webhook_url = f"{url}/github/webhook"
     try:
-        await started.ready()
-        w.app.webhook_url = f"{url}/github/webhook"
         yield started
     finally:
         await started.kill()

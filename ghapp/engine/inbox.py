@@ -19,10 +19,12 @@ from ghapp.core.commands import Facts, Plans, Target, excuse, plan, verb_of
 from ghapp.core.decide import NOTHING, Decision
 from ghapp.core.effects import SetCheck
 from ghapp.core.model import Repository, Verb
+from ghapp.core.posted import is_posted
 from ghapp.core.seen import Seen
 from ghapp.core.source import Resource
 from ghapp.core.webhook import InstallationChanged, Press, RerunAll, parse
 from ghapp.engine.desk import Desk
+from ghapp.engine.posted import Postbox
 from ghapp.errors import Reject, Retry
 from ghapp.metrics import CommandResult, Metrics
 from ghapp.ports import Clusters, Delivery, GitHub
@@ -51,6 +53,8 @@ class Inbox:
     """By `Resource.id`."""
     plans: Mapping[str, Plans]
     """By the resource's id: what the adapter can do to its objects."""
+    postbox: Postbox
+    """For what others than GitHub posted."""
     metrics: Metrics
     jitter: Callable[[], float]
 
@@ -96,6 +100,9 @@ class Inbox:
                 await self._postpone(delivery, Retry(f"unexpected {type(error).__name__}"))
 
     async def _work(self, delivery: Delivery) -> None:
+        if is_posted(delivery.event):
+            await self.postbox.work(delivery)
+            return
         command = self._read(delivery)
         if isinstance(command, InstallationChanged):
             self.github.forget(delivery.event, _payload(delivery.body))

@@ -30,7 +30,7 @@ class Reach:
     tell: Callable[[bool], None]
     """Called with each answer or failure: whether the cluster is up."""
     _well: dict[tuple[str, str], bool] = field(default_factory=dict)
-    """By what is followed: resource and namespace."""
+    """By what is followed: plural and group, whatever the version, and namespace."""
     _up: bool | None = None
 
     async def served(self, resource: Resource) -> bool:
@@ -55,7 +55,7 @@ class Reach:
                     yield batch
 
     def _namespaces(self, resource: Resource) -> list[str]:
-        return [namespace for known, namespace in self._well if known == resource.id]
+        return [namespace for known, namespace in self._well if known == _kind(resource)]
 
     @contextmanager
     def _heard(self, resource: Resource, *namespaces: str) -> Iterator[None]:
@@ -69,9 +69,13 @@ class Reach:
 
     def _note(self, resource: Resource, *namespaces: str, well: bool) -> None:
         for namespace in namespaces:
-            self._well[resource.id, namespace] = well
+            self._well[_kind(resource), namespace] = well
         up = any(self._well.values())
         if up is not self._up:
             log.info("the cluster answers") if up else log.warning("the cluster does not answer")
             self._up = up
         self.tell(up)
+
+
+def _kind(resource: Resource) -> str:
+    return f"{resource.plural}.{resource.group}"

@@ -29,16 +29,17 @@ class Selection:
         Raises Retry where that cannot be learnt now. Where it must not be read, it counts as there:
         an open check is better than one that says that something was deleted which runs on.
         """
-        try:
-            found = await self.kube.get(resource, namespace, name)
-        except Reject as error:
-            if error.status == 404:
-                return False
-            log.warning("cannot see whether an object is gone", object=name, reason=error.reason)
-            return True
-        there: bool = found.get("metadata", {}).get("uid") == uid
-        if there:
-            log.info(
-                "not selected any more", resource=resource.id, namespace=namespace, object=name
-            )
-        return there
+        for version in resource.versions:  # where one is not served, another may be
+            try:
+                found = await self.kube.get(version, namespace, name)
+            except Reject as error:
+                if error.status == 404:
+                    continue
+                log.warning("cannot see whether an object is gone", name=name, reason=error.reason)
+                return True
+            if found.get("metadata", {}).get("uid") == uid:
+                log.info(
+                    "not selected any more", kind=resource.kind, namespace=namespace, name=name
+                )
+                return True
+        return False

@@ -1,4 +1,8 @@
-"""One browser for the session; for each test a demo of its own, and a page without complaints."""
+"""One browser for all of these; for each test a demo of its own, and a page without complaints.
+
+The browser is let go of with the last of these tests: playwright's loop runs as long as it lives,
+and no other loop can run beside it.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +20,7 @@ PATIENCE = 20_000.0
 WIDE: ViewportSize = {"width": 1280, "height": 900}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     if not chromium.PATH.exists():
         pytest.skip(f"there is no {chromium.PATH}: apt-get install chromium")
@@ -38,7 +42,7 @@ def _is_told(state: dict[str, Any]) -> bool:
     return "promote" in verbs and any(run["conclusion"] == "failure" for run in runs)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_demo() -> Iterator[Demo]:
     """For tests that only look: starting one for each would be most of their time."""
     with running(speed=SPEED) as started:

@@ -4,6 +4,7 @@ The grammar is tested in `tests/core/test_selector.py`. What a 200-task run cost
 `tests/e2e/test_large.py`.
 """
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +108,6 @@ async def test_a_selected_run_that_is_deleted_is_told_as_cancelled(tmp_path: Pat
 async def test_whether_a_run_is_gone_is_asked_until_there_is_an_answer(tmp_path: Path) -> None:
     def hurried(product: Checkrail) -> None:
         async def sleep(seconds: float) -> None:
-            import asyncio
-
             await asyncio.sleep(0.02 if seconds < 60 else seconds)
 
         assert product.watch

@@ -3,7 +3,7 @@
 What a look does with it is test_reconcile.
 """
 
-from ghapp.engine.cache import Cache
+from ghapp.engine.cache import STRANGERS, Cache
 
 
 def test_an_object_is_kept_as_it_was_told_last() -> None:
@@ -81,3 +81,14 @@ def test_what_is_forgotten_leaves_nothing_behind() -> None:
     cache.put_child("c", "u", "task")
     cache.forget("u")
     assert cache == Cache()
+
+
+def test_parts_of_runs_that_nobody_tells_of_are_not_kept_for_ever() -> None:
+    cache = Cache()
+    for number in range(STRANGERS + 1):
+        cache.put_child(f"task-{number}", f"run-{number}", number)
+    assert cache.children_of("run-0") == ()
+    assert len(cache.parents) == STRANGERS
+    cache.put("run-1", "ci", "late", "its run came after all")
+    cache.put_child("task", "another", "one more")
+    assert cache.children_of("run-1") == (1,)

@@ -349,7 +349,7 @@ async def test_a_click_that_the_cluster_forbids_to_judge_is_answered_at_once(
         await until(lambda: "cannot re-run this" in summary(check))
         assert "403" in summary(check)
         assert commands(product, "rerun") == {"failed": 1}
-        assert (await product.store.backlog()).deliveries == 0
+        await worked_off(product)
 
 
 async def test_a_write_that_the_cluster_forbids_is_parked_and_answered(tmp_path: Path) -> None:
@@ -375,7 +375,7 @@ async def test_a_click_that_could_not_be_judged_for_a_day_is_given_up_and_answer
         await product.store.accept(old)
         await until(lambda: "cannot re-run this" in summary(check))
         assert "gave up on a delivery" in caplog.text
-        assert (await product.store.backlog()).deliveries == 0
+        await worked_off(product)
         assert len(runs(w)) == 1
 
 
