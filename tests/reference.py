@@ -17,6 +17,16 @@ ENDPOINTS = (
         "GitHub",
         "`X-Hub-Signature-256` over the raw body; 202 once durable",
     ),
+    (
+        "`POST /flux/events?cluster=NAME`",
+        "Flux' notification-controller in a cluster that is not watched",
+        "`X-Signature` (`generic-hmac`) or `Authorization: Bearer` (`generic`); 202 once durable",
+    ),
+    (
+        "`POST /tekton/events?cluster=NAME`",
+        "Tekton's CloudEvents, of a cluster that is not watched",
+        "binary mode; authenticated the same way",
+    ),
     ("`GET /healthz`", "kubelet", "the process answers"),
     ("`GET /readyz`", "kubelet", "the loops run"),
     ("`GET /metrics`", "Prometheus", "see below"),

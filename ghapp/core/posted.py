@@ -46,7 +46,8 @@ def genuine(body: bytes, *, signature: str, bearer: str, secrets: Sequence[bytes
         scheme, _, token = bearer.strip().partition(" ")
         expected = list(secrets) if scheme.lower() == "bearer" else []
         given = token.strip().encode("utf-8", "replace")
-    return any([hmac.compare_digest(one, given) for one in expected])
+    matches = [hmac.compare_digest(one, given) for one in expected]
+    return any(matches)
 
 
 class Posted(Value, frozen=True, kw_only=True):
@@ -205,7 +206,7 @@ def _release_status(event: _Event, revision: str) -> Json:
             # Of the same number before a re-install only the chart's version tells it apart.
             "digest": revision,
             "name": event.involved_object.name,
-            "version": int(found[1]) if found else 0,
+            "version": int(found[1]) if found else _SECOND.get(event.reason, 0),
             "status": "deployed",
             "chartName": found[2] if found else event.involved_object.name,
             "chartVersion": revision,
@@ -213,6 +214,10 @@ def _release_status(event: _Event, revision: str) -> Json:
         }
     ]
     return status
+
+
+_SECOND: Final = {"UpgradeSucceeded": 2}
+"""At least: an upgrade is never Helm's first revision."""
 
 
 def _kustomization_status(event: _Event, revision: str) -> Json:
@@ -295,9 +300,6 @@ def guid_of(event: str, body: bytes) -> str:
         at = one.timestamp.isoformat()
         parts = [event, one.involved_object.uid, one.reason, at, one.said("revision"), message]
     return str(uuid5(_NAMESPACE, "|".join(parts)))
-
-
-_T = Any
 
 
 def _read(body: bytes, type_: Any) -> Any:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from ghapp import log as logs
 from ghapp.core.decide import NOTHING, Decision, decide
-from ghapp.core.model import Observation
+from ghapp.core.model import Observation, Subject
 from ghapp.core.posted import Posted, parse
 from ghapp.core.seen import Seen
 from ghapp.core.source import Adapter, Context
@@ -24,6 +24,8 @@ from ghapp.ports import Clusters, Delivery
 
 log = logs.get(__name__)
 
+_TURN: Final = "posted"
+"""Which run of its controller led to an event, the event does not say: as if it were one."""
 _UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
@@ -93,8 +95,14 @@ class Postbox:
         if posted.at is None:
             return None
         about = posted.manifest["metadata"]
-        place = (posted.cluster, posted.kind, about["namespace"], about["name"], about["uid"])
-        return await self.desk.store.latest("/".join(place))
+        subject = Subject(
+            kind=posted.kind,
+            cluster=posted.cluster,
+            namespace=about["namespace"],
+            name=about["name"],
+            uid=about["uid"],
+        )
+        return await self.desk.store.latest(subject.object_key)
 
     def _observe(self, adapter: Adapter[Any], posted: Posted) -> Observation | None:
         """Nothing can be asked of an object in a cluster that we are not connected to."""
@@ -105,7 +113,7 @@ class Postbox:
             log.warning("a posted object that cannot be read", reason=str(error))
             return None
         look = adapter.observe(found, context)
-        return replace(look, verbs=()) if look else None
+        return replace(look, verbs=(), turn=_TURN if look.living else "") if look else None
 
     async def _owed(self, look: Observation, newest: Seen | None) -> Decision:
         key = look.subject.key

@@ -128,7 +128,9 @@ async def test_within_an_interval_only_the_milestones_are_written_and_the_end_at
         check = await until(lambda: w.checks()[0].conclusion and w.checks()[0])
         assert check.conclusion == "failure"
         assert len(w.checks()) == 1
-    assert ledger.reads == 0
+    # Kubernetes tells a creation in whole seconds: one in the store's first second may be older
+    # than the store, and its check is looked up once.
+    assert ledger.reads <= 1
     assert 2 <= len(ledger.writes) <= 3, "queued, in progress unless it was over, and the end"
 
 
@@ -158,4 +160,3 @@ async def test_all_that_is_written_fits_and_what_failed_is_in_it(tmp_path: Path)
         for number in range(0, TASKS, 10):
             assert f"integration-test-{number:03}" in summary + text
     assert max(ledger.writes) <= 2 * LIMIT
-    print(len(ledger.writes), sum(ledger.writes), max(ledger.writes), len(summary), len(text))

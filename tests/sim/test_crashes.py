@@ -189,6 +189,9 @@ async def play(folder: Path, at: int) -> tuple[dict[str, Any], Bomb]:
         return picture(w), bomb
 
 
+@pytest.mark.filterwarnings(  # a process that was killed does not close its sockets
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)
 @pytest.mark.timeout(600)
 async def test_killed_before_any_side_effect_the_world_is_the_same(tmp_path: Path) -> None:
     asyncio.get_running_loop().set_exception_handler(_forgive_the_dead)
