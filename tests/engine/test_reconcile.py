@@ -26,6 +26,7 @@ from ghapp.core import checks
 from ghapp.core.decide import Rules
 from ghapp.core.effects import SetCheck
 from ghapp.core.model import Observation, Repository, Revision
+from ghapp.core.seen import Seen
 from ghapp.core.source import Adapter, Context
 from ghapp.engine.desk import Desk
 from ghapp.engine.kube_events import Changed, Gone, Head, Listed, Malformed
@@ -51,19 +52,27 @@ CHECKS = ("SetCheck",)
 
 @dataclass
 class Gate:
-    """A store that lets commits through one by one, or fails them; it notes who is inside."""
+    """A store that holds up reads or commits, or fails commits; it notes who is inside."""
 
     inner: Store
+    readable: asyncio.Event = field(default_factory=asyncio.Event)
     open: asyncio.Event = field(default_factory=asyncio.Event)
+    reads: int = 0
     failing: int = 0
     inside: Counter[str] = field(default_factory=Counter)
     most: int = 0
 
     def __post_init__(self) -> None:
         self.open.set()
+        self.readable.set()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
+
+    async def seen(self, key: str) -> Seen | None:
+        self.reads += 1
+        await self.readable.wait()
+        return await self.inner.seen(key)
 
     async def commit(self, commit: Commit) -> None:
         if self.failing:
@@ -188,6 +197,18 @@ async def test_what_goes_while_we_commit_is_looked_at_again(tmp_path: Path) -> N
         await until(lambda: rig.store.inside.total())
         await rig.source.heed(gone(), "")
         rig.store.open.set()
+        await rig.idle()
+        assert await rig.told() == ["cancelled"]
+        assert rig.source.cache.entries == {}
+
+
+async def test_what_goes_before_we_decide_is_looked_at_again(tmp_path: Path) -> None:
+    async with alone(tmp_path) as rig, rig.working():
+        rig.store.readable.clear()
+        await rig.source.heed(changed(), "")
+        await until(lambda: rig.store.reads)
+        await rig.source.heed(gone(), "")
+        rig.store.readable.set()
         await rig.idle()
         assert await rig.told() == ["cancelled"]
         assert rig.source.cache.entries == {}
