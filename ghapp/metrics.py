@@ -44,14 +44,8 @@ DeliveryResult: TypeAlias = Literal["done", "again", "parked"]
 
 _VERBS: Final = tuple(verb.value for verb in Verb)
 
-COMMIT_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
-"""Seconds. An fsync takes 1 to 10 ms; a quarter of a second is a sick disk."""
-
 DELIVERY_BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Seconds. GitHub answers in 50 to 500 ms; the client gives up after 15 s."""
-
-REQUEST_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0)
-"""Seconds. The budget is 50 ms (p50) and 250 ms (p99); minutes are an outage."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,20 +121,6 @@ DELIVERY_SECONDS: Final = Metric(
     labels={"sink": ()},
     buckets=DELIVERY_BUCKETS,
 )
-COMMIT_SECONDS: Final = Metric(
-    name="checkrail_commit_seconds",
-    type=Histogram,
-    meaning="How long a commit to the store took, waiting for its turn included.",
-    labels={},
-    buckets=COMMIT_BUCKETS,
-)
-EVENT_TO_REQUEST_SECONDS: Final = Metric(
-    name="checkrail_event_to_request_seconds",
-    type=Histogram,
-    meaning="From a watch event to the request that tells of it leaving the process.",
-    labels={"sink": ()},
-    buckets=REQUEST_BUCKETS,
-)
 OUTBOX_PENDING: Final = Metric(
     name="checkrail_outbox_pending",
     type=Gauge,
@@ -189,8 +169,6 @@ METRICS: Final = (
     COMMANDS,
     DELIVERIES,
     DELIVERY_SECONDS,
-    COMMIT_SECONDS,
-    EVENT_TO_REQUEST_SECONDS,
     OUTBOX_PENDING,
     OUTBOX_PARKED,
     INBOX_PENDING,
@@ -271,14 +249,6 @@ class Metrics:
         """An effect was tried."""
         self._counter(DELIVERIES, sink=sink, result=result).inc()
         self._histogram(DELIVERY_SECONDS, sink=sink).observe(seconds)
-
-    def commit(self, seconds: float) -> None:
-        """The store has it."""
-        self._histogram(COMMIT_SECONDS).observe(seconds)
-
-    def event_to_request(self, sink: str, seconds: float) -> None:
-        """The first request that tells of a watch event leaves."""
-        self._histogram(EVENT_TO_REQUEST_SECONDS, sink=sink).observe(seconds)
 
     def backlog(self, backlog: Backlog) -> None:
         """What waits now; a sink that is not named has nothing waiting."""

@@ -412,6 +412,8 @@ class Shaky:
     inner: Store
     commits: int = 0
     claims: int = 0
+    asked: int = 0
+    """How often somebody wanted to know what is due."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
@@ -422,7 +424,12 @@ class Shaky:
             raise Unavailable("the store's file cannot grow: the disk is full")
         await self.inner.commit(commit)
 
+    async def next_due(self, sink: str) -> datetime | None:
+        self.asked += 1
+        return await self.inner.next_due(sink)
+
     async def claim(self, sink: str, now: datetime, limit: int) -> Any:
+        self.asked += 1
         if self.claims:
             self.claims -= 1
             raise Unavailable("the store's file is locked by another process")
@@ -447,6 +454,24 @@ async def test_a_store_that_cannot_be_asked_ends_nothing(
         await until(lambda: "cannot see what is due" in caplog.text)
         await rig.put(event(1))
         await until(lambda: rig.sinks["a"].got == keys(event(1)))
+
+
+async def test_while_all_hands_are_busy_the_store_is_not_asked_again_and_again(
+    store: Store,
+) -> None:
+    shaky = Shaky(store)
+    rig = Rig(shaky, {"silent": Shelf(EmitEvent)})
+    rig.sinks["silent"].door.clear()
+    owed = [event(number, subject(f"run-{number}")) for number in range(AT_ONCE + 4)]
+    async with rig.running():
+        await rig.put(*owed)
+        await until(lambda: rig.sinks["silent"].waiting == AT_ONCE)
+        before = shaky.asked
+        for number in range(50):
+            await rig.put(event(number, subject("late")))  # which wakes the loop
+        assert shaky.asked == before
+        rig.sinks["silent"].door.set()
+        await until(lambda: len(rig.sinks["silent"].got) == len(owed) + 50)
 
 
 # -- the end of the process ---------------------------------------------------------------------
