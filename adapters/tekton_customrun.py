@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from adapters._read import copies, meta, tekton
 from adapters._read.meta import Condition
-from adapters._read.revision import revision, trace
+from adapters._read.revision import revision
 from adapters._read.tekton import PIPELINE_RUN, TaskRun
 from ghapp.core.model import Observation, Subject, SubjectType, Verb
-from ghapp.core.source import Adapter, Asked, Context, Create, Patch, Resource, Tried
+from ghapp.core.source import Adapter, Asked, Context, Create, Patch, Resource
 from ghapp.errors import Refused
 
 RESOURCE: Final = Resource("tekton.dev", "v1beta1", "customruns", "CustomRun")
@@ -94,14 +94,6 @@ def cancel(manifest: Mapping[str, Any], subject: Subject, asked: Asked) -> Patch
     return copies.patch(RESOURCE, subject, {"spec": {"status": _CANCELLED}})
 
 
-def resolution(run: TaskRun, context: Context) -> tuple[Tried, ...]:
-    """Which rules were asked for the commit."""
-    del context
-    status, spec = run.status or tekton.NO_STATUS, run.spec or tekton.NO_SPEC
-    notes, labels = meta.annotations(run.metadata), meta.labels(run.metadata)
-    return trace(notes, labels, spec.params, status.values)
-
-
 ADAPTER: Final = Adapter(
     name="tekton-customrun",
     resource=RESOURCE,
@@ -109,6 +101,6 @@ ADAPTER: Final = Adapter(
     observe=observe,
     rerun=rerun,
     cancel=cancel,
-    resolution=resolution,
+    resolution=tekton.resolution,
     documentation="A CustomRun that no PipelineRun owns: one run of a custom task.",
 )

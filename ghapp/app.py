@@ -208,7 +208,7 @@ class _Builder:
                 secrets=() if self.role == "controller" else settings.flux_secrets,
             ),
             outbox=Outbox(desk=desk, metrics=metrics, jitter=random.random),
-            inbox=self._inbox(desk, github, clusters, adapters, metrics),
+            inbox=self._inbox(desk, github, clusters, adapters, resources, metrics),
             watch=None if self.role == "app" else watches.of(settings.cluster, kube, PACE),
             fleet=fleet,
             upkeep=Upkeep(
@@ -271,6 +271,7 @@ class _Builder:
         github: GitHubClient | None,
         clusters: Clusters,
         adapters: Sequence[Adapter[Any]],
+        resources: Mapping[str, Resource],
         metrics: Metrics,
     ) -> Inbox | None:
         if self.role == "controller" or not (github or self.settings.flux_secrets):
@@ -280,7 +281,7 @@ class _Builder:
             github=github or NoGitHub(),
             postbox=Postbox.of(adapters, desk=desk, clusters=clusters, metrics=metrics),
             clusters=clusters,
-            resources={each.id: each for adapter in adapters for each in adapter.resource.versions},
+            resources=resources,
             plans={
                 each.id: plans_of(adapter)
                 for adapter in adapters

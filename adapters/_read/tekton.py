@@ -13,8 +13,9 @@ import msgspec
 
 from adapters._read import meta
 from adapters._read.meta import ChildMetadata, Condition, Metadata, Read, Time
-from adapters._read.revision import INTEGRATION, STATUS_TRACKER, Named
+from adapters._read.revision import INTEGRATION, STATUS_TRACKER, Named, trace
 from ghapp.core.model import Conclusion, LogSource, Phase, Revision, Step
+from ghapp.core.source import Context, Tried
 
 PIPELINE_RUN: Final = "PipelineRun"
 DETAIL_LIMIT: Final = 300
@@ -116,6 +117,14 @@ class ChildRun(Read, frozen=True, kw_only=True, gc=False):
 
 NO_STATUS: Final = TaskRunStatus()
 NO_SPEC: Final = TaskRunSpec()
+
+
+def resolution(run: TaskRun, context: Context) -> tuple[Tried, ...]:
+    """Which rules were asked for the commit of a TaskRun or CustomRun."""
+    del context
+    status, spec = run.status or NO_STATUS, run.spec or NO_SPEC
+    notes, labels = meta.annotations(run.metadata), meta.labels(run.metadata)
+    return trace(notes, labels, spec.params, status.values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
