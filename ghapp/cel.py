@@ -2,9 +2,9 @@
 
 Whoever may write a rule may not stop the process. So the language is a part of CEL: conditions over
 `run`, `object` and `oldPhase`, with `has`, `all` and `exists`. What makes new text or new lists is
-left out (``+``, ``map``, ``filter``: the engine copies the list for each element, 1.6 GB for one of
-10,000). What is left is judged before it is evaluated, see `core.expression`; what could take longer
-than about 0.2 s is not evaluated, and says so.
+left out (``+``, ``map``, ``filter``: the engine copies the list for each element, 1.6 GB for one
+of 10,000). What is left is judged before it is evaluated, see `core.expression`; what could take
+longer than about 0.2 s is not evaluated, and says so.
 
 The engine is Google's, as a library of 22 MB: it is loaded with the first expression.
 """
@@ -15,8 +15,9 @@ from functools import cache, lru_cache, partial
 from typing import Any, Final
 
 from ghapp.core import checked
-from ghapp.core.expression import Constant, Sizes, Tree, calls, names, states, work
+from ghapp.core.expression import Constant, Tree, calls, names, states, work
 from ghapp.core.rule import VARIABLES, Facts, Failed, Verdict
+from ghapp.core.sizes import Sizes, encodable, measured
 from ghapp.errors import ConfigError
 
 LONGEST: Final = 2_000
@@ -25,9 +26,6 @@ MOST_STATES: Final = 2_000
 """Of one regular expression; ``[0-9a-f]{40}`` has 560."""
 MOST_WORK: Final = 100_000_000
 """For one expression and one run; a unit is about 2 ns."""
-MOST_VALUES: Final = 200_000
-DEEPEST: Final = 60
-"""Of facts. An object of 1.5 MB, the most that etcd keeps, has some 50,000 values."""
 
 MACROS: Final = ("has", "all", "exists")
 FUNCTIONS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -87,12 +85,14 @@ class CelRule:
             return sizes
         units = self._work(*(size.rounded() for size in sizes))
         if units > MOST_WORK:
-            return Failed(f"it could take too long on an object of this size: {_hint(units)}")
+            return Failed(_TOO_LONG.format(units / MOST_WORK))
         return _evaluate(self._expression, prepared.activation(facts))
 
 
-def _hint(units: int) -> str:
-    return f"{units / MOST_WORK:.0f} times what is allowed; nest fewer loops, or compare smaller parts"
+_TOO_LONG: Final = (
+    "it could take too long on a run or an object of this size, {:.1f} times what is allowed; "
+    "nest fewer loops, or compare smaller parts"
+)
 
 
 def compile(source: str) -> CelRule:  # noqa: A001 - the word for it; always used as cel.compile
@@ -122,20 +122,12 @@ def _units(tree: Tree, *sizes: Sizes) -> int:
 
 
 def _compiled(source: str) -> Any:
-    if not _encodable(source):
+    if not encodable(source):
         raise ConfigError("is not Unicode text: it holds half of a surrogate pair")
     try:
         return _environment().compile(source)
     except RuntimeError as error:
         raise ConfigError(*_readable(str(error))) from error
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 _ERROR: Final = "ERROR: <input>:"
@@ -146,18 +138,22 @@ def _readable(message: str) -> Iterator[str]:
     lines = [line for line in message.split("\n") if _ERROR in line]
     if not lines:
         yield f"1:1: {_sentence(message)}"
-    for line in dict.fromkeys(lines):
+    # Of map(x, …) the engine says first that x is unknown; what is hinted at is the cause.
+    hinted = [line for line in lines if _hint(line)]
+    for line in dict.fromkeys(hinted or lines):
         place, _, what = line.partition(_ERROR)[2].partition(": ")
         place = "1:1" if place.startswith("-") else place  # of the whole expression
-        what = _sentence(what).removesuffix(" (in container '')")
-        yield f"{place}: {_better(what)}"
+        yield f"{place}: {_hint(line) or _explained(what)}"
 
 
-def _better(what: str) -> str:
-    hint = next((hint for word, hint in _HINTS.items() if word in what), what)
-    if hint.startswith("undeclared reference"):
-        return f"{hint}; there is {', '.join(VARIABLES)}"
-    return hint
+def _hint(line: str) -> str:
+    return next((hint for word, hint in _HINTS.items() if word in line), "")
+
+
+def _explained(what: str) -> str:
+    sentence = _sentence(what).removesuffix(" (in container '')")
+    known = f"; there is {', '.join(VARIABLES)}"
+    return sentence + (known if sentence.startswith("undeclared reference") else "")
 
 
 def _sentence(message: str) -> str:
@@ -186,7 +182,7 @@ def _pattern_problem(pattern: Tree) -> str:
         return "matches needs its regular expression written out, in quotes"
     many = states(pattern.text)
     if many > MOST_STATES:
-        return f"the regular expression is too large, {many} states; repeat less, at most {MOST_STATES}"
+        return f"the regular expression has {many} states, at most {MOST_STATES}; repeat less in it"
     found = _trial().eval(data={"run": pattern.text, "object": None, "oldPhase": ""})
     return _sentence(str(found.value())) if found.type().name() == "ERROR" else ""
 
@@ -218,9 +214,9 @@ class _Prepared:
     def sizes(self, facts: Facts, *, needs_object: bool) -> tuple[Sizes, ...] | Failed:
         """Of each of `VARIABLES`."""
         if self.run is None:
-            self.run = _weighed("run", facts.run)
+            self.run = _sizes("run", facts.run)
         if needs_object and self.object is None:
-            self.object = _weighed("object", facts.object)
+            self.object = _sizes("object", facts.object)
         parts = (self.run, self.object if needs_object else Sizes(), Sizes(text=64))
         failed = [part for part in parts if isinstance(part, Failed)]
         return failed[0] if failed else tuple(part for part in parts if isinstance(part, Sizes))
@@ -239,55 +235,11 @@ def _prepared(facts: Facts) -> _Prepared:
     return made
 
 
-class _Unfit(Exception):
-    """Facts that the engine must not see."""
-
-
-def _weighed(name: str, value: Any) -> Sizes | Failed:
+def _sizes(name: str, value: Any) -> Sizes | Failed:
     try:
-        weighing = _Weighing()
-        weighing.add(value, 0)
-    except _Unfit as error:
+        return measured(value)
+    except ValueError as error:
         return Failed(f"{name} {error}")
-    return Sizes(weighing.longest, weighing.text, weighing.values)
-
-
-@dataclass(slots=True)
-class _Weighing:
-    """One walk through a value of JSON's kinds."""
-
-    longest: int = 0
-    text: int = 0
-    values: int = 0
-
-    def add(self, value: Any, depth: int) -> None:
-        self.values += 1
-        if self.values > MOST_VALUES or depth > DEEPEST:
-            raise _Unfit(f"has more than {MOST_VALUES} values or {DEEPEST} levels")
-        match value:
-            case str():
-                self._word(value)
-            case Mapping():
-                self.longest = max(self.longest, len(value))
-                for key, inside in value.items():
-                    self._word(key)
-                    self.add(inside, depth + 1)
-            case list():
-                self.longest = max(self.longest, len(value))
-                for inside in value:
-                    self.add(inside, depth + 1)
-            case None | bool() | int() | float():
-                pass
-            case _:
-                raise _Unfit(f"holds a {type(value).__name__}, which is not of JSON")
-
-    def _word(self, word: Any) -> None:
-        if not isinstance(word, str):
-            raise _Unfit("has a name that is not text")
-        if not word.isascii() and not _encodable(word):
-            # The engine would leave a Python error set that strikes somewhere else.
-            raise _Unfit("holds text that is not Unicode: half of a surrogate pair")
-        self.text += len(word) if word.isascii() else len(word.encode())
 
 
 # --- the engine -----------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """A checked CEL expression, as its engine serialises it, read into a tree. Bytes in, a tree out.
 
-The bytes are a ``cel.expr.CheckedExpr`` in Protocol Buffers' wire format, wrapped in an ``Any``; both
-are public and stable (https://github.com/google/cel-spec/tree/master/proto/cel/expr,
+The bytes are a ``cel.expr.CheckedExpr`` in Protocol Buffers' wire format, wrapped in an ``Any``;
+both are public and stable (https://github.com/google/cel-spec/tree/master/proto/cel/expr,
 https://protobuf.dev/programming-guides/encoding/). What is in there that is not known here is
 refused: what cannot be judged is not evaluated.
 """
@@ -95,7 +95,7 @@ def _constant(constant: Message) -> Constant:
     return Constant(len(_bytes(constant, 7)) if 7 in constant else 0)
 
 
-# --- the wire format --------------------------------------------------------------------------------
+# --- the wire format ----------------------------------------------------------------------------
 
 
 def _bytes(message: Message, number: int) -> bytes:

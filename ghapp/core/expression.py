@@ -1,9 +1,9 @@
 """A CEL expression as a tree, and how much work it can be at the most: read before it is evaluated.
 
 The engine holds the interpreter while it evaluates, and its only limit is 10,000 turns of loops,
-each of which may compare whole objects. So the work is estimated from the tree and from the sizes of
-what is looked at, and what could take too long is not evaluated at all. Every estimate is an upper
-bound: it goes through both branches of a condition and to the end of every loop.
+each of which may compare whole objects. So the work is estimated from the tree and from the sizes
+of what is looked at, and what could take too long is not evaluated at all. Every estimate is an
+upper bound: it goes through both branches of a condition and to the end of every loop.
 
 The one idea in it: the elements of a list together are no larger than the list. A loop that looks
 at all of each element reads the list once, not once per element.
@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from math import prod
 from typing import Final, TypeAlias, assert_never
 
+from ghapp.core.sizes import Sizes
+
 TURNS: Final = 10_000
 """Turns of all loops of one evaluation, then the engine itself gives up."""
 STEP: Final = 100
 """What evaluating one node costs. A unit is about 2 ns: the work of a byte in a slow search."""
-VALUE: Final = 128
-"""Weight of a value beside its text: comparing two trees takes about 250 ns for each value."""
 CELL: Final = 16
 """What an element of a list that is made costs, so that loops cannot fill the memory."""
 
@@ -111,33 +111,6 @@ def _inside(tree: Tree) -> tuple[Tree, ...]:
             assert_never(tree)
 
 
-# --- sizes ----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """How large a value is, all of it."""
-
-    longest: int = 0
-    """Entries of its longest list or map."""
-    text: int = 0
-    """Bytes of all text in it."""
-    values: int = 1
-
-    @property
-    def weight(self) -> int:
-        """What comparing it with its like costs."""
-        return self.values * VALUE + self.text
-
-    def rounded(self) -> "Sizes":
-        """Up to powers of two, so that few sizes have to be told apart."""
-        return Sizes(_up(self.longest), _up(self.text), _up(self.values))
-
-
-def _up(number: int) -> int:
-    return 1 << (number - 1).bit_length() if number > 1 else number
-
-
 # --- regular expressions --------------------------------------------------------------------------
 
 _COUNTED: Final = re.compile(r"\{(\d{0,6}),?(\d{0,6})\}")
@@ -216,7 +189,7 @@ def _call(call: Call, scope: _Scope, times: int) -> int:
             many = states(pattern.text or "")
             return many * (_text(text, scope, times) + _COMPILING * _capped(times))
         case "contains", (text, part):
-            return _text(text, scope, times) * (1 + _whole(part, scope).text // 16)
+            return _text(text, scope, times) * (4 + _whole(part, scope).text // 16)
         case "@in", (_, where):
             return _weight(where, scope, times)
         case function, (one, other) if function in _COMPARING:
@@ -271,7 +244,9 @@ def _reads(tree: Tree, scope: _Scope, times: int) -> int:
         case Select():
             return _reads(tree.operand, scope, times)
         case Call() | Made():
-            return max((_reads(part, scope, times) for part in _gives(tree)), default=_capped(times))
+            return max(
+                (_reads(part, scope, times) for part in _gives(tree)), default=_capped(times)
+            )
         case Constant() | Loop():
             return _capped(times)
         case _:

@@ -1,8 +1,9 @@
 """What a filter or a text of a user is told of a run, and what a filter may answer.
 
 `run_facts` is the documented model of a run: `FIELDS` is both what is read and what is written
-about it, so the two cannot differ. A `Rule` is an expression behind an interface; which engine reads
-it is no concern of the kernel. An expression that cannot be evaluated does not match, and says why.
+about it, so the two cannot differ. A `Rule` is an expression behind an interface; which engine
+reads it is no concern of the kernel. An expression that cannot be evaluated does not match, and
+says why.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -182,7 +183,9 @@ FIELDS: Final = (
     Field("conclusion", "GitHub's word for the verdict; empty before the end", _conclusion),
     Field("pipeline", "what runs: the pipeline, CronJob or release", lambda look: look.name),
     Field("checkName", "name of the check on GitHub", checks.check_name),
-    Field("environment", "environment named by annotation, or empty", lambda look: look.environment),
+    Field(
+        "environment", "environment named by annotation, or empty", lambda look: look.environment
+    ),
     Field("version", "version that was deployed, or empty", lambda look: look.version),
     Field(
         "commit",
@@ -199,7 +202,9 @@ FIELDS: Final = (
         "number of the pull request, or null",
         lambda look: look.revision.pull_request if look.revision else None,
     ),
-    Field("repository", "repository of the commit; all empty without one", _repository, _REPOSITORY),
+    Field(
+        "repository", "repository of the commit; all empty without one", _repository, _REPOSITORY
+    ),
     Field("created", "RFC 3339", lambda look: _time(look.created)),
     Field("started", "RFC 3339, or null", lambda look: _time(look.started)),
     Field("finished", "RFC 3339, or null", lambda look: _time(look.finished)),
