@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from typing import Any, Final
 
-from ghapp.core import checked
+from ghapp.core import checked, markdown
 from ghapp.core.expression import Constant, Tree, calls, names, states, work
 from ghapp.core.rule import VARIABLES, Facts, Failed, Verdict
 from ghapp.core.sizes import Sizes, encodable, measured
@@ -157,10 +157,11 @@ def _explained(what: str) -> str:
 
 
 def _sentence(message: str) -> str:
-    """Without the engine's own codes."""
+    """Without the engine's own codes, and no longer than one reads."""
     head, colon, rest = message.partition(": ")
     bare = rest if colon and head.replace("_", "").isupper() else message
-    return bare.partition(" [")[0] if bare.endswith("]") and " [" in bare else bare
+    bare = bare.partition(" [")[0] if bare.endswith("]") and " [" in bare else bare
+    return markdown.cut(bare, 300)
 
 
 def _mistakes(source: str, tree: Tree) -> Iterator[str]:

@@ -93,6 +93,12 @@ def test_what_cannot_be_evaluated_does_not_match_and_says_why(source: str, why: 
     assert not found
 
 
+def test_a_reason_is_short_whatever_the_object() -> None:
+    found = verdict("object[object.kind] == 1", facts({"kind": "x" * 100_000}))
+    assert isinstance(found, Failed)
+    assert len(found.why) <= 300
+
+
 def test_without_an_object_a_rule_about_it_says_so() -> None:
     assert verdict("object == null", facts(None)) is True
     assert isinstance(verdict("object.kind == 'x'", facts(None)), Failed)

@@ -236,6 +236,12 @@ def test_what_cannot_be_filled_in_says_why(source: str, why: str) -> None:
     assert str(caught.value).startswith(why)
 
 
+def test_a_reason_is_short_whatever_the_value() -> None:
+    with pytest.raises(RenderError) as caught:
+        render("{{ run.results[run.message] }}", message="x" * 100_000)
+    assert len(str(caught.value)) <= 300
+
+
 ESCAPES = [
     "run.results.__class__",
     "''.__class__.__mro__",

@@ -69,10 +69,10 @@ class _Compiled:
         budget = {BUDGET: Budget()}
         try:
             written = self._written(self._template.generate(given | budget))
-        except TemplateError as error:
-            raise RenderError(str(error.message or error)) from error
+        except (TemplateError, RenderError) as error:
+            raise RenderError(markdown.cut(str(error), 300)) from error
         except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError) as error:
-            raise RenderError(f"cannot be filled in: {error}") from error
+            raise RenderError(markdown.cut(f"cannot be filled in: {error}", 300)) from error
         return _FINISH[self.mode](written, self.limit)
 
     def _written(self, pieces: Iterator[str]) -> str:
