@@ -154,7 +154,7 @@ def test_every_filter_is_there_and_no_other() -> None:
         ("\n{% for x in run.steps %}", "line 2: Unexpected end of template"),
         ("{{ 1.name ~ 'a' }}", "can never be filled in: there is no 'name' in 1"),
         ("{{ " + "9" * 5_000 + " }}", "holds what cannot be read: Exceeds the limit"),
-        ("x" * 16_385, "is longer than 16384 characters: 16385"),
+        ("x" * 8_193, "is longer than 8192 characters: 8193"),
     ],
 )
 def test_a_mistake_has_its_line_and_what_to_do(source: str, mistake: str) -> None:
@@ -174,11 +174,11 @@ DEEP = {
     "brackets": "{{ " + "(" * 3_000 + "1" + ")" * 3_000 + " }}",
     "lists": "{{ " + "[" * 3_000 + "]" * 3_000 + " }}",
     "sums": "{{ 1" + "+1" * 3_000 + " }}",
-    "negations": "{{ " + "not " * 3_000 + "1 }}",
-    "conditions": "{% if 1 %}" * 600 + "{% endif %}" * 600,
+    "negations": "{{ " + "not " * 1_900 + "1 }}",
+    "conditions": "{% if 1 %}" * 350 + "{% endif %}" * 350,
     "fields": "{{ cluster" + ".a" * 3_000 + " }}",
-    "filters": "{{ cluster" + "|upper" * 2_000 + " }}",
-    "choices": "{{ " + "1 if 1 else " * 1_000 + "1 }}",
+    "filters": "{{ cluster" + "|upper" * 1_000 + " }}",
+    "choices": "{{ " + "1 if 1 else " * 600 + "1 }}",
 }
 
 
