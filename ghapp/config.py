@@ -57,6 +57,9 @@ class Config:
         return (*self.pipelines, *self.providers, *self.notifications, *self.trust)
 
 
+NO_DOCUMENTS: Final = Config()
+
+
 def load(*paths: Path | None) -> Config:
     """What the files and folders say; raises ConfigError with every mistake in all of them."""
     reading = _Reading()

@@ -5,14 +5,15 @@ that is wrong with it. The same rules hold for files and for what the cluster's 
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
 
-from ghapp import shape
+from ghapp import cel, shape, texts
 from ghapp.core import problem_matcher
 from ghapp.core.notification import NotificationSpec, seconds
 from ghapp.core.problem_matcher import ProblemMatcher
@@ -80,6 +81,7 @@ def _needless(index: int) -> Mistake:
 
 def _any_notification(spec: Mapping[str, Any]) -> Iterator[Mistake]:
     yield from _interval(spec)
+    yield from _compiles(spec)
     logs = _object(spec, "logs")
     for index, one in enumerate(_list(logs, "reports")):
         if isinstance(one, dict) and bool(one.get("result")) == bool(one.get("step")):
@@ -88,6 +90,30 @@ def _any_notification(spec: Mapping[str, Any]) -> Iterator[Mistake]:
     for index, one in enumerate(_list(logs, "matchers")):
         for mistake in _matcher(one):
             yield Mistake(("spec", "logs", "matchers", index), mistake)
+
+
+_FIELDS: Final = {one.name: one.encode_name for one in msgspec.structs.fields(NotificationSpec)}
+
+
+def _compiles(spec: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Expression and templates; what is not text is said by the shape."""
+    expression = _object(spec, "filter").get("expression")
+    if isinstance(expression, str) and expression:
+        for mistake in _said(lambda: cel.compile(expression)):
+            yield Mistake(("spec", "filter", "expression"), mistake)
+    for name in texts.TEXTS:
+        field = _FIELDS[name]
+        text = spec.get(field)
+        if isinstance(text, str) and text:
+            for mistake in _said(partial(texts.compile, name, text)):
+                yield Mistake(("spec", field), mistake)
+
+
+def _said(compile_: Callable[[], object]) -> Iterator[str]:
+    try:
+        compile_()
+    except ConfigError as error:
+        yield from error.mistakes
 
 
 def _interval(spec: Mapping[str, Any]) -> Iterator[Mistake]:
@@ -103,11 +129,10 @@ def _interval(spec: Mapping[str, Any]) -> Iterator[Mistake]:
 
 def _matcher(value: Any) -> Iterator[str]:
     try:
-        problem_matcher.matcher(msgspec.convert(value, ProblemMatcher))
+        document = msgspec.convert(value, ProblemMatcher)
     except msgspec.ValidationError:
         return  # said by the shape
-    except ConfigError as error:
-        yield from error.mistakes
+    yield from _said(partial(problem_matcher.matcher, document))
 
 
 # --- TrustPolicy ----------------------------------------------------------------------------------

@@ -105,7 +105,8 @@ class Listening:
     def needs_object(self) -> bool:
         """Whether more of the object has to be known than what its adapter reads."""
         chosen = self.document.spec.filter
-        return bool(self.rule or chosen.label_selector or chosen.annotations)
+        asks = self.rule is not None and self.rule.needs_object
+        return bool(asks or chosen.label_selector or chosen.annotations)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +130,9 @@ class Heard:
     settings: tuple[Setting, ...] = ()
     failures: tuple[tuple[Notification, str], ...] = ()
     """Documents with an expression or template that failed, and how."""
+
+
+UNHEARD: Final = Heard(audience=NOBODY)
 
 
 def hear(listening: Iterable[Listening], case: Case) -> Heard:

@@ -4,7 +4,7 @@ The engines behind the two protocols (CEL, Jinja) live outside of the kernel.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -34,6 +34,8 @@ class Case:
     look: Observation
     raw: bytes | None = None
     """The object as JSON; None: it is not known as a whole, or nobody asks about it."""
+    memo: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What the engines behind the protocols keep of it, by name: several documents ask."""
     old_phase: str = ""
     """Before the present one; empty: there was none."""
 
@@ -76,6 +78,10 @@ class Failed(CheckrailError):
 
 class Rule(Protocol):
     """An expression, compiled."""
+
+    @property
+    def needs_object(self) -> bool:
+        """Whether it looks at the object as a whole."""
 
     def matches(self, case: Case) -> bool:
         """Whether it holds; raises Failed."""
