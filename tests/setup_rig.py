@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
+from yarl import URL
 
 from ghapp.demo.github import GitHub
 from ghapp.github.registration import NewApp
@@ -61,7 +62,7 @@ class Flow:
     async def submit(self, page: Answer, *, follow: bool = True, **values: str) -> Answer:
         """Presses the button of the form on a page."""
         action, fields = form(page.text)
-        target = aiohttp.client.URL(page.url).join(aiohttp.client.URL(action))
+        target = URL(page.url).join(URL(action))
         async with self.session.post(
             target, data={**fields, **values}, allow_redirects=follow
         ) as answer:

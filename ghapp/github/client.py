@@ -84,6 +84,10 @@ class GitHubClient:
         """Asks GitHub once which App this is, and returns its numeric id."""
         return (await self._app.about()).id
 
+    async def use_key(self, pem: Secret) -> None:
+        """Signs with another private key from now on, if GitHub accepts it; else ConfigError."""
+        await self._app.use_key(pem)
+
     def serves(self, repository: Repository) -> bool:
         """Whether the repository is on this client's host."""
         return self.host is None or repository.host.lower() == self.host
