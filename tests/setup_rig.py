@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import html
 import re
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,9 +13,8 @@ import aiohttp
 from yarl import URL
 
 from ghapp.demo.github import GitHub
-from ghapp.github.registration import NewApp
 from ghapp.http import open_session
-from ghapp.setup.flow import register
+from ghapp.setup.flow import Tell, register
 from ghapp.setup.places import Place
 from ghapp.setup.wish import Wish, wish
 
@@ -49,11 +48,10 @@ class Answer:
 class Flow:
     """A flow that waits for its browser."""
 
-    task: "asyncio.Task[NewApp]"
+    task: "asyncio.Task[Any]"
     said: list[str]
     session: aiohttp.ClientSession
     url: str = ""
-    _answers: list[Answer] = field(default_factory=list)
 
     async def get(self, url: str, *, follow: bool = True, **headers: str) -> Answer:
         async with self.session.get(url, allow_redirects=follow, headers=headers) as answer:
@@ -98,8 +96,8 @@ def query(url: str) -> dict[str, str]:
 
 
 @contextlib.asynccontextmanager
-async def begun(wanted: Wish, place: Place, **options: Any) -> AsyncIterator[Flow]:
-    """The flow, with its page open; cancelled at the end if it still waits."""
+async def playing(start: Callable[[Tell], Coroutine[Any, Any, Any]]) -> AsyncIterator[Flow]:
+    """What `start` begins, with its page open; cancelled at the end if it still waits."""
     said: list[str] = []
     opened = asyncio.Event()
 
@@ -107,16 +105,25 @@ async def begun(wanted: Wish, place: Place, **options: Any) -> AsyncIterator[Flo
         said.append(line)
         opened.set()
 
-    async with open_session() as ours, aiohttp.ClientSession() as browser:
-        task = asyncio.create_task(register(wanted, place, session=ours, tell=tell, **options))
+    async with aiohttp.ClientSession() as browser:
+        task = asyncio.create_task(start(tell))
         waiting = asyncio.create_task(opened.wait())
         try:
             await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED, timeout=20)
-            flow = Flow(task, said, browser)
-            if said:
-                flow.url = said[0].split()[1]
-            yield flow
+            yield Flow(task, said, browser, url=said[0].split()[1] if said else "")
         finally:
             waiting.cancel()
             task.cancel()
             await asyncio.gather(task, waiting, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def begun(wanted: Wish, place: Place, **options: Any) -> AsyncIterator[Flow]:
+    """The flow for a wish and a place."""
+    async with open_session() as session:
+
+        def start(tell: Tell) -> Coroutine[Any, Any, Any]:
+            return register(wanted, place, session=session, tell=tell, **options)
+
+        async with playing(start) as flow:
+            yield flow

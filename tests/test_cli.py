@@ -103,7 +103,7 @@ def test_every_command_says_what_it_is_for_and_how_it_is_used(command: str) -> N
 
 def test_the_list_of_commands_is_the_contract() -> None:
     said = within("--help")
-    for name in ("demo", "run", "explain", "validate", "dead", "crds", "rbac"):
+    for name in ("demo", "setup", "run", "doctor", "explain", "validate", "dead", "crds", "rbac"):
         assert re.search(rf"^  {name} ", said.out, re.MULTILINE), name
     assert "Start with `checkrail demo`" in said.out
 

@@ -10,8 +10,9 @@ import json
 import re
 import shutil
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -29,11 +30,13 @@ from ghapp.errors import CheckrailError, ConfigError
 from ghapp.http import open_session
 from ghapp.secret import Secret
 from ghapp.setup.cluster_secret import ClusterSecret, Stdout
+from ghapp.setup.command import run_setup
+from ghapp.setup.flow import Tell
 from ghapp.setup.places import Folder
 from ghapp.setup.rotation import rotate
 from ghapp.setup.wish import wish
-from tests.setup_rig import WEBHOOK, Flow, begun, form, query, wished
-from tests.world import until
+from tests.setup_rig import WEBHOOK, Flow, begun, form, playing, query, wished
+from tests.world import until, world
 
 NAMESPACE, NAME = "checkrail", "checkrail-github"
 
@@ -401,6 +404,50 @@ async def test_a_key_that_the_cluster_does_not_take_is_not_lost(
         assert mode(folder) == mode(folder.parent) == 0o700
     finally:
         shutil.rmtree(folder.parent)
+
+
+# --- the command ---------------------------------------------------------------------------------
+
+
+async def test_the_command_finds_the_cluster_by_its_kubeconfig_and_rotates_there_later(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+        w.kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+        asked: list[str] = []
+
+        def confirm(question: str) -> bool:
+            asked.append(question)
+            return True
+
+        def command(tell: Tell, *, rotating: bool) -> Coroutine[Any, Any, None]:
+            return run_setup(
+                environ=w.settings().environ,
+                organization="acme",
+                github=w.github.base_url,
+                api_url="",
+                name="",
+                webhook_url=WEBHOOK,
+                public=False,
+                port=0,
+                output=".",
+                to_cluster=f"{NAMESPACE}/{NAME}",
+                force=False,
+                rotate_webhook_secret=rotating,
+                tell=tell,
+                confirm=confirm,
+            )
+
+        async with playing(lambda tell: command(tell, rotating=False)) as flow:
+            await played(flow)
+        app = next(app for app in w.github.world.apps.values() if app.name == "checkrail-acme")
+        before, said = app.webhook_secret, list[str]()
+        await command(said.append, rotating=True)
+        kept = base64.b64decode(w.kube.get("Secret", NAMESPACE, NAME)["data"]["webhook-secret"])
+    assert kept.decode().split() == [app.webhook_secret, before]
+    assert app.webhook_secret != before
+    assert len(asked) == 1
+    assert str(app.webhook_secret) not in "".join([*said, *asked])
 
 
 # --- options ------------------------------------------------------------------------------------

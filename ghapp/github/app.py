@@ -62,6 +62,11 @@ class TheApp:
         """Its number; 0 as long as it was not asked for."""
         return self._about.id if self._about else 0
 
+    @property
+    def skew(self) -> float | None:
+        """Seconds that GitHub's clock is ahead of ours; None as long as nothing was asked."""
+        return self._caller.skew
+
     async def about(self) -> AboutApp:
         """What GitHub says of it; asked once."""
         if self._about is None:
