@@ -9,7 +9,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from ghapp.demo.github.apps import new_private_key
-from ghapp.doctor import Finding, examine
+from ghapp.doctor import examine
+from ghapp.doctor.finding import Finding
 from tests.world import World, world
 
 

@@ -164,7 +164,7 @@ async def test_what_did_not_change_is_not_counted(tmp_path: Path) -> None:
 
 
 async def test_no_secret_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("DEBUG")
+    caplog.set_level("DEBUG", logger="ghapp")
     async with rig(tmp_path, never) as r:
         r.mount.write(webhook="a very new secret", key="-----BEGIN RSA PRIVATE KEY-----\nabc")
         await r.looked("webhook_secret")

@@ -17,10 +17,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from click.testing import CliRunner
 from ruamel.yaml import YAML
 
-from ghapp import app_manifest, cli, discovery, settings
+from ghapp import app_manifest, discovery, settings
 from ghapp.demo.github import App, GitHub, Kind
 from ghapp.demo.kube import KubeApi
 from ghapp.engine.kube import KubeClient
@@ -499,21 +498,6 @@ def test_github_com_cannot_reach_this_computer(url: str) -> None:
             webhook_url=url,
             public=False,
         )
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("--to-cluster", "nonsense"), "NAMESPACE/NAME"),
-        (("--github", "ftp://x"), "--github"),
-        (("--output", "/dev/null/x"), "/dev/null/x/github"),
-        (("--rotate-webhook-secret", "--output", "/nonexistent"), "lacks private-key.pem"),
-    ],
-)
-def test_what_cannot_be_is_told_by_the_command(arguments: tuple[str, ...], said: str) -> None:
-    result = CliRunner().invoke(cli.checkrail, ["setup", *arguments])
-    assert isinstance(result.exception, ConfigError)
-    assert said in str(result.exception)
 
 
 # --- rotation -----------------------------------------------------------------------------------

@@ -38,9 +38,13 @@ def app_of_jwt(world: World, token: str) -> App:
 
 
 def _signed(token: str, pem: str) -> bool:
-    options = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
     try:
-        jwt.decode(token, _public_half(pem), algorithms=["RS256"], options=options)
+        jwt.decode(
+            token,
+            _public_half(pem),
+            algorithms=["RS256"],
+            options={"verify_exp": False, "verify_iat": False, "verify_nbf": False},
+        )
     except jwt.PyJWTError:
         return False
     return True
