@@ -114,29 +114,43 @@ def demo(port: int, github_socket: Path | None) -> None:
 @click.option(
     "--rotate-webhook-secret", is_flag=True, help="Change the secret of the App that is there."
 )
-def setup_(*, port: int, output: str, to_cluster: str, force: bool, **options: Any) -> None:
-    """Create the GitHub App with two clicks and keep its key and secret.
+def setup_(
+    *,
+    port: int,
+    output: str,
+    to_cluster: str,
+    force: bool,
+    rotate_webhook_secret: bool,
+    **wished: Any,
+) -> None:
+    """Create the GitHub App with two clicks, and keep its key and webhook secret.
 
     Serves a page on 127.0.0.1 whose button asks GitHub for an App with the permissions that
     checkrail needs. No secret is shown. With --rotate-webhook-secret it changes the webhook
     secret of an App that was created so, without a lost webhook.
     """
     log.setup("error", "text")
-    from ghapp.setup.command import run_setup
+    from ghapp.setup.command import Keeper
+    from ghapp.setup.wish import wish
 
-    say = Console(stderr=True, highlight=False, soft_wrap=True)
-    _run(
-        run_setup(
-            environ=os.environ,
-            port=port,
-            output=output,
-            to_cluster=to_cluster,
-            force=force,
-            tell=lambda line: say.print(escape(line)),
-            confirm=lambda question: click.confirm(question, err=True),
-            **options,
-        )
-    )
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    keeper = Keeper(environ=os.environ, output=output, to_cluster=to_cluster, force=force)
+
+    def tell(line: str) -> None:
+        console.print(escape(line))
+
+    def done(work: Coroutine[Any, Any, bool]) -> None:
+        if not _run(work):  # Ctrl-C
+            raise click.Abort
+
+    if not rotate_webhook_secret:
+        done(keeper.register(wish(**wished), port=port, tell=tell))
+        return
+    done(keeper.renew(tell=tell))
+    if click.confirm("Does the running checkrail have it?", err=True):
+        done(keeper.announce(tell=tell))
+    else:
+        tell("GitHub was not told: it signs with the old secret, which still counts.")
 
 
 @checkrail.command(epilog="\b\nSettings, from the environment:\n" + _VARIABLES)

@@ -54,7 +54,10 @@ VARIABLES: Final = (
         "https://api.github.com",
     ),
     Variable("CHECKRAIL_GITHUB_APP_ID", "the App's id or client id; without it no checks are made"),
-    Variable("CHECKRAIL_GITHUB_PRIVATE_KEY_FILE", "PEM file with the App's private key"),
+    Variable(
+        "CHECKRAIL_GITHUB_PRIVATE_KEY_FILE",
+        "PEM file with the App's private key; read again when it changes, as are the other secrets",
+    ),
     Variable("CHECKRAIL_GITHUB_PRIVATE_KEY", "the PEM itself, instead of the file"),
     Variable(
         "CHECKRAIL_GITHUB_WEBHOOK_SECRET_FILE",

@@ -7,12 +7,14 @@ description. How it looks, and a real browser, is tests/browser/test_setup_page.
 import asyncio
 import base64
 import json
+import os
 import re
 import shutil
+import signal
 import stat
-from collections.abc import AsyncIterator, Coroutine
+import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiohttp import web
@@ -29,11 +31,11 @@ from ghapp.errors import CheckrailError, ConfigError
 from ghapp.http import open_session
 from ghapp.secret import Secret
 from ghapp.setup.cluster_secret import ClusterSecret, Stdout
-from ghapp.setup.command import run_setup
-from ghapp.setup.flow import Tell
+from ghapp.setup.command import Keeper
 from ghapp.setup.places import Folder
-from ghapp.setup.rotation import rotate
+from ghapp.setup.rotation import announce, renew
 from ghapp.setup.wish import wish
+from tests.process import ROOT
 from tests.setup_rig import WEBHOOK, Flow, begun, form, playing, query, wished
 from tests.world import until, world
 
@@ -80,14 +82,11 @@ async def test_two_clicks_make_an_app_whose_secrets_are_where_the_overlay_looks(
     assert app.owner.login == "octocat"
     assert (folder / "private-key.pem").read_text() == app.private_key
     assert (folder / "webhook-secret").read_text() == f"{app.webhook_secret}\n"
-    assert {path.name for path in folder.iterdir()} == {
-        "private-key.pem",
-        "webhook-secret",
-        "app.env",
-    }
-    assert {mode(path) for path in folder.iterdir()} == {0o600}
     shipped = Path(__file__).parent.parent / "kustomize/overlays/standalone/github"
-    assert {path.name for path in shipped.iterdir()} == {path.name for path in folder.iterdir()}
+    names = {"private-key.pem", "webhook-secret", "app.env"}
+    assert {path.name for path in shipped.iterdir()} == names
+    assert {path.name for path in folder.iterdir()} == names | {".gitignore"}
+    assert {mode(path) for path in folder.iterdir()} == {0o600}
 
 
 async def test_what_is_kept_are_settings_that_the_product_starts_with(
@@ -413,40 +412,71 @@ async def test_the_command_finds_the_cluster_by_its_kubeconfig_and_rotates_there
 ) -> None:
     async with world(tmp_path) as w:
         w.kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
-        asked: list[str] = []
-
-        def confirm(question: str) -> bool:
-            asked.append(question)
-            return True
-
-        def command(tell: Tell, *, rotating: bool) -> Coroutine[Any, Any, None]:
-            return run_setup(
-                environ=w.settings().environ,
-                organization="acme",
-                github=w.github.base_url,
-                api_url="",
-                name="",
-                webhook_url=WEBHOOK,
-                public=False,
-                port=0,
-                output=".",
-                to_cluster=f"{NAMESPACE}/{NAME}",
-                force=False,
-                rotate_webhook_secret=rotating,
-                tell=tell,
-                confirm=confirm,
-            )
-
-        async with playing(lambda tell: command(tell, rotating=False)) as flow:
+        keeper = Keeper(
+            environ=w.settings().environ,
+            output=".",
+            to_cluster=f"{NAMESPACE}/{NAME}",
+            force=False,
+        )
+        wanted = wished(w.github, organization="acme", name="")
+        async with playing(lambda tell: keeper.register(wanted, port=0, tell=tell)) as flow:
             await played(flow)
         app = next(app for app in w.github.world.apps.values() if app.name == "checkrail-acme")
         before, said = app.webhook_secret, list[str]()
-        await command(said.append, rotating=True)
+        await keeper.renew(tell=said.append)
+        assert app.webhook_secret == before
+        await keeper.announce(tell=said.append)
         kept = base64.b64decode(w.kube.get("Secret", NAMESPACE, NAME)["data"]["webhook-secret"])
     assert kept.decode().split() == [app.webhook_secret, before]
     assert app.webhook_secret != before
-    assert len(asked) == 1
-    assert str(app.webhook_secret) not in "".join([*said, *asked])
+    assert str(app.webhook_secret) not in "".join(said)
+
+
+async def command(*arguments: str, says: bytes = b"") -> tuple[int, str]:
+    """Runs `checkrail setup` as a process; exit code, and what it said."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "ghapp", "setup", *arguments),
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"]},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    async with asyncio.timeout(40):
+        said, _ = await process.communicate(says)
+    assert process.returncode is not None
+    return process.returncode, said.decode()
+
+
+async def test_github_is_told_of_a_new_secret_when_a_person_says_so(
+    github: GitHub, tmp_path: Path
+) -> None:
+    app = await filled(Folder(path=tmp_path), github)
+    before = app.webhook_secret
+    options = ("--rotate-webhook-secret", "--output", str(tmp_path))
+    code, said = await command(*options, says=b"n\n")
+    assert (code, "GitHub was not told" in said, app.webhook_secret) == (0, True, before)
+    code, said = await command(*options)  # nobody there to ask
+    assert (code, app.webhook_secret) == (130, before)
+    code, said = await command(*options, says=b"y\n")
+    assert (code, "GitHub signs with the new secret" in said) == (0, True)
+    lines = (tmp_path / "github" / "webhook-secret").read_text().splitlines()
+    assert (lines[0], lines[-1]) == (app.webhook_secret, before)
+    assert not [line for line in lines if line in said]
+
+
+async def test_ctrl_c_ends_the_command_and_says_that_it_is_not_done(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "ghapp", "setup", "--port", "0", "--output", str(tmp_path)),
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"]},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stderr
+    async with asyncio.timeout(40):
+        assert b"Open http://127.0.0.1" in await process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == 130
 
 
 # --- options ------------------------------------------------------------------------------------
@@ -512,36 +542,30 @@ async def filled(place: Folder, github: GitHub) -> App:
 async def test_a_rotated_secret_is_known_to_us_before_github_signs_with_it(
     github: GitHub, tmp_path: Path
 ) -> None:
-    place = Folder(path=tmp_path)
-    app = await filled(place, github)
-    before, seen = app.webhook_secret, list[str]()
-
-    async def ready() -> bool:
-        seen.extend((tmp_path / "github" / "webhook-secret").read_text().splitlines())
-        assert app.webhook_secret == before
-        return True
-
-    async with open_session() as session:
-        assert await rotate(place, session=session, ready=ready)
-    assert seen == [app.webhook_secret, before]
-    assert app.webhook_secret != before
-
-
-async def test_who_thinks_better_of_it_changes_nothing_at_github(
-    github: GitHub, tmp_path: Path
-) -> None:
-    place = Folder(path=tmp_path)
+    place, file = Folder(path=tmp_path), tmp_path / "github" / "webhook-secret"
     app = await filled(place, github)
     before = app.webhook_secret
-
-    async def ready() -> bool:
-        return False
-
     async with open_session() as session:
-        assert not await rotate(place, session=session, ready=ready)
-        assert app.webhook_secret == before
-        again = await place.load()
-    assert Secret(str(before)) in again.webhook_secrets
+        await renew(place, session)
+        new, old = file.read_text().splitlines()
+        assert (old, app.webhook_secret) == (before, before)
+        await announce(place, session)
+    assert app.webhook_secret == new != before
+    assert file.read_text().splitlines() == [new, old]
+    assert mode(file) == 0o600
+
+
+async def test_a_rotation_that_was_interrupted_begins_again(github: GitHub, tmp_path: Path) -> None:
+    place = Folder(path=tmp_path)
+    app = await filled(place, github)
+    before = Secret(str(app.webhook_secret))
+    async with open_session() as session:
+        await renew(place, session)
+        await renew(place, session)
+        assert before in (await place.load()).webhook_secrets
+        await announce(place, session)
+    kept = (await place.load()).webhook_secrets
+    assert (len(kept), kept[0]) == (3, Secret(str(app.webhook_secret)))
 
 
 async def test_nothing_is_changed_where_github_does_not_know_the_key(
@@ -551,28 +575,7 @@ async def test_nothing_is_changed_where_github_does_not_know_the_key(
     await filled(place, github)
     (tmp_path / "github" / "private-key.pem").write_text(github_private_key)
     before = (tmp_path / "github" / "webhook-secret").read_text()
-
-    async def ready() -> bool:
-        raise AssertionError("asked too soon")
-
     async with open_session() as session:
         with pytest.raises(CheckrailError, match="does not accept App"):
-            await rotate(place, session=session, ready=ready)
+            await renew(place, session)
     assert (tmp_path / "github" / "webhook-secret").read_text() == before
-
-
-async def test_a_secret_of_the_cluster_is_rotated_in_place(
-    github: GitHub, kube: tuple[KubeApi, KubeClient]
-) -> None:
-    place = ClusterSecret(kube=kube[1], namespace=NAMESPACE, secret=NAME)
-    async with begun(wished(github), place) as flow:
-        await played(flow)
-    before = the_app(github).webhook_secret
-
-    async def ready() -> bool:
-        return True
-
-    async with open_session() as session:
-        await rotate(place, session=session, ready=ready)
-    after = (await place.load()).webhook_secrets
-    assert after == (Secret(str(the_app(github).webhook_secret)), Secret(str(before)))

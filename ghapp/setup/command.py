@@ -1,13 +1,11 @@
-"""`checkrail setup`, from its options on: which place, which wish, and then one of two flows."""
+"""`checkrail setup`, from its options on: which place, and what is done there."""
 
-import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-
-import aiohttp
 
 from ghapp.engine.kube import KubeClient
 from ghapp.engine.kube import open_session as open_kube_session
@@ -17,78 +15,63 @@ from ghapp.http import open_session
 from ghapp.setup.cluster_secret import ClusterSecret, Stdout
 from ghapp.setup.flow import Tell, register
 from ghapp.setup.places import Folder, Place
-from ghapp.setup.rotation import rotate
-from ghapp.setup.wish import NAME_LIMIT, wish
+from ghapp.setup.rotation import announce, renew
+from ghapp.setup.wish import Wish
 
 _TARGET: Final = re.compile(r"(?P<namespace>[a-z0-9][-a-z0-9]{0,62})/(?P<name>[a-z0-9][-.a-z0-9]*)")
 
 
-async def run_setup(
-    *,
-    environ: Mapping[str, str],
-    organization: str,
-    github: str,
-    api_url: str,
-    name: str,
-    webhook_url: str,
-    public: bool,
-    port: int,
-    output: str,
-    to_cluster: str,
-    force: bool,
-    rotate_webhook_secret: bool,
-    tell: Tell,
-    confirm: Callable[[str], bool],
-) -> None:
-    """Registers an App, or rotates the webhook secret of one."""
-    async with (
-        open_session() as session,
-        _place(environ, output, to_cluster, force=force) as place,
-    ):
-        if rotate_webhook_secret:
-            await _rotate(place, session, tell=tell, confirm=confirm)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keeper:
+    """What the options say of where secrets are kept."""
+
+    environ: Mapping[str, str]
+    output: str
+    to_cluster: str
+    force: bool
+
+    @contextlib.asynccontextmanager
+    async def place(self) -> AsyncIterator[Place]:
+        """The place, for as long as it is needed."""
+        if not self.to_cluster:
+            stdout = self.output == "-"
+            yield Stdout() if stdout else Folder(path=Path(self.output), force=self.force)
             return
-        wanted = wish(
-            github=github,
-            api_url=api_url,
-            organization=organization,
-            name=name or f"checkrail-{organization}"[:NAME_LIMIT].rstrip("-"),
-            webhook_url=webhook_url,
-            public=public,
-        )
-        await register(wanted, place, session=session, tell=tell, port=port)
+        target = _TARGET.fullmatch(self.to_cluster)
+        if target is None:
+            raise ConfigError(f"--to-cluster: {self.to_cluster!r} is not NAMESPACE/NAME")
+        connection = await load(self.environ)
+        async with open_kube_session() as session:
+            yield ClusterSecret(
+                kube=KubeClient(session=session, connection=connection),
+                namespace=target["namespace"],
+                secret=target["name"],
+                force=self.force,
+            )
 
+    async def register(self, wanted: Wish, *, port: int, tell: Tell) -> bool:
+        """Makes an App and keeps its secrets; True when it is done."""
+        async with open_session() as session, self.place() as place:
+            await register(wanted, place, session=session, tell=tell, port=port)
+        return True
 
-async def _rotate(
-    place: Place, session: aiohttp.ClientSession, *, tell: Tell, confirm: Callable[[str], bool]
-) -> None:
-    async def ready() -> bool:
+    async def renew(self, *, tell: Tell) -> bool:
+        """The first half of a rotation; True when it is done."""
+        async with open_session() as session, self.place() as place:
+            await renew(place, session)
         tell(f"{place.name} has a new first secret; the old one below it still counts.")
-        tell(
-            "A running checkrail reads its file every 30 s, and a mounted Secret follows within two"
-            " minutes: it logs `a secret was read again`. A folder has to be applied first."
-        )
-        return await asyncio.to_thread(confirm, "Does the running checkrail have it?")
+        tell(_WAIT)
+        return True
 
-    if await rotate(place, session=session, ready=ready):
-        tell("GitHub signs with the new secret. Remove the old lines when nothing is on its way.")
-    else:
-        tell("GitHub was not told: it signs with the old secret, which still counts.")
+    async def announce(self, *, tell: Tell) -> bool:
+        """The second half; True when it is done."""
+        async with open_session() as session, self.place() as place:
+            await announce(place, session)
+        tell("GitHub signs with the new secret. In an hour the old lines can be taken out.")
+        return True
 
 
-@contextlib.asynccontextmanager
-async def _place(
-    environ: Mapping[str, str], output: str, to_cluster: str, *, force: bool
-) -> AsyncIterator[Place]:
-    if not to_cluster:
-        yield Stdout() if output == "-" else Folder(path=Path(output), force=force)
-        return
-    target = _TARGET.fullmatch(to_cluster)
-    if target is None:
-        raise ConfigError(f"--to-cluster: {to_cluster!r} is not NAMESPACE/NAME")
-    connection = await load(environ)
-    async with open_kube_session() as session:
-        kube = KubeClient(session=session, connection=connection)
-        yield ClusterSecret(
-            kube=kube, namespace=target["namespace"], secret=target["name"], force=force
-        )
+_WAIT: Final = (
+    "Apply it, if it is a folder. A running checkrail reads its file every 30 s, and a mounted "
+    "Secret follows within two minutes; it logs: a secret was read again."
+)

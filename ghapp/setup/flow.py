@@ -123,9 +123,8 @@ class _Flow:
             return page.ask(self.wish)
         if problem := webhook_problem(self.wish.github, given):
             return page.ask(self.wish, given, problem)
-        self.wish = replace(self.wish, webhook_url=whole_webhook(given))
-        return page.offer(
-            self.wish,
+        return page.offer(  # nothing is remembered: any page may send a browser here
+            replace(self.wish, webhook_url=whole_webhook(given)),
             state=self.state,
             redirect_url=f"{self.url}callback",
             place=self.place.name,
@@ -150,7 +149,7 @@ class _Flow:
 
     def _admit(self, request: web.Request) -> None:
         """Raises Refused where this is not the answer that we wait for."""
-        state = request.query.get("state", "").encode()
+        state = request.query.get("state", "").encode("utf-8", "replace")
         if not hmac.compare_digest(state, self.state.encode()):
             raise Refused(
                 "this answer does not belong to the form of this command (its state differs);"

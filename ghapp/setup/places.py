@@ -16,6 +16,8 @@ from ghapp.secret import Secret
 
 KEY, WEBHOOK, APP_ID, API_URL = "private-key.pem", "webhook-secret", "app-id", "api-url"
 ENV: Final = "app.env"
+IGNORE: Final = ".gitignore"
+"""So that no repository keeps a key by accident."""
 FOLDER: Final = "github"
 DEFAULT_API: Final = "https://api.github.com"
 FILE_LIMIT: Final = 64 * 1024
@@ -107,6 +109,8 @@ class Folder:
         _write(folder / KEY, credentials.private_key.reveal())
         _write(folder / WEBHOOK, credentials.lines)
         _write(folder / ENV, _env(credentials))
+        if not (folder / IGNORE).exists():
+            _write(folder / IGNORE, "*\n")
 
     async def load(self) -> Credentials:
         """What the three files say."""

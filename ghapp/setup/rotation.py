@@ -7,7 +7,7 @@ interrupted, GitHub signs with one of the lines.
 
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Final
 
@@ -21,26 +21,25 @@ from ghapp.setup.places import Credentials, Place
 SECRET_BYTES: Final = 32
 """Of randomness: as many as SHA-256 has; more would be hashed down to that."""
 
-Ready = Callable[[], Awaitable[bool]]
-"""Whether what runs knows the new secret by now, or the person thought better of it."""
-
 
 def new_secret() -> Secret:
     """A secret that nobody else knows."""
     return Secret(secrets.token_hex(SECRET_BYTES))
 
 
-async def rotate(place: Place, *, session: aiohttp.ClientSession, ready: Ready) -> bool:
-    """Rotates the webhook secret of the App in `place`; False: GitHub was not told after all."""
+async def renew(place: Place, session: aiohttp.ClientSession) -> None:
+    """Puts a new secret before the others of the App in `place`; GitHub signs with the old one."""
     before = await place.load()
     async with _client(session, before) as client:
         await client.identify()  # with a wrong key we could not end what we begin
-    secret = new_secret()
-    await place.store(replace(before, webhook_secrets=(secret, *before.webhook_secrets)))
-    if not await ready():
-        return False
-    await set_webhook_secret(session, before, secret)
-    return True
+    after = (new_secret(), *before.webhook_secrets)
+    await place.store(replace(before, webhook_secrets=after))
+
+
+async def announce(place: Place, session: aiohttp.ClientSession) -> None:
+    """Has GitHub sign with the first secret of the App in `place`, once whoever verifies has it."""
+    credentials = await place.load()
+    await set_webhook_secret(session, credentials, credentials.webhook_secrets[0])
 
 
 async def set_webhook_secret(

@@ -66,14 +66,18 @@ def wish(
     webhook_url: str,
     public: bool,
 ) -> Wish:
-    """What was asked for, checked; raises ConfigError with all mistakes."""
+    """What was asked for, checked; an empty text is what follows from the others.
+
+    Raises ConfigError with all mistakes.
+    """
     urls = {"--github": github, "--api-url": api_url, "--webhook-url": webhook_url}
     problems = {option: url_problem(url) for option, url in urls.items() if url}
     mistakes = [f"{option}: {problem}" for option, problem in problems.items() if problem]
     if organization and not _LOGIN.fullmatch(organization):
         mistakes.append(f"--organization: {organization!r} is not the login of an organisation")
-    if not 0 < len(name) <= NAME_LIMIT:
-        mistakes.append(f"--name: {name!r} does not have 1 to {NAME_LIMIT} characters")
+    name = name or f"checkrail-{organization}"[:NAME_LIMIT].rstrip("-")
+    if len(name) > NAME_LIMIT:
+        mistakes.append(f"--name: {name!r} has more than {NAME_LIMIT} characters")
     if not mistakes and (problem := webhook_problem(github, webhook_url)):
         mistakes.append(f"--webhook-url: {problem}")
     if mistakes:
