@@ -40,6 +40,8 @@ PostedResult: TypeAlias = Literal[
 ]  # fmt: skip
 """At the door, and then what came of it."""
 CommandResult: TypeAlias = Literal["done", "refused", "not_ours", "failed"]
+SecretName: TypeAlias = Literal["private_key", "webhook_secret", "flux_secret"]
+SecretResult: TypeAlias = Literal["used", "refused"]
 DeliveryResult: TypeAlias = Literal["done", "again", "parked"]
 
 _VERBS: Final = tuple(verb.value for verb in Verb)
@@ -151,6 +153,12 @@ GITHUB_RATE_REMAINING: Final = Metric(
     meaning="Requests that GitHub still allows the installation in this hour.",
     labels={"installation": ()},
 )
+SECRETS: Final = Metric(
+    name="checkrail_secret_changes_total",
+    type=Counter,
+    meaning="Files with secrets that changed, by whether what they say is used from then on.",
+    labels={"file": get_args(SecretName), "result": get_args(SecretResult)},
+)
 BUILD_INFO: Final = Metric(
     name="checkrail_build_info",
     type=Gauge,
@@ -174,6 +182,7 @@ METRICS: Final = (
     INBOX_PENDING,
     GITHUB_REQUESTS,
     GITHUB_RATE_REMAINING,
+    SECRETS,
     BUILD_INFO,
 )
 
@@ -265,6 +274,10 @@ class Metrics:
     def rate_remaining(self, installation: str, remaining: int) -> None:
         """What GitHub's headers say."""
         self._gauge(GITHUB_RATE_REMAINING, installation=installation).set(remaining)
+
+    def secret_read(self, file: SecretName, result: SecretResult) -> None:
+        """A file with secrets has changed."""
+        self._counter(SECRETS, file=file, result=result).inc()
 
     def render(self) -> bytes:
         """The answer of /metrics, of type `CONTENT_TYPE`."""

@@ -59,7 +59,10 @@ VARIABLES: Final = (
         "https://api.github.com",
     ),
     Variable("CHECKRAIL_GITHUB_APP_ID", "the App's id or client id; without it no checks are made"),
-    Variable("CHECKRAIL_GITHUB_PRIVATE_KEY_FILE", "PEM file with the App's private key"),
+    Variable(
+        "CHECKRAIL_GITHUB_PRIVATE_KEY_FILE",
+        "PEM file with the App's private key; read again when it changes, as are the other secrets",
+    ),
     Variable("CHECKRAIL_GITHUB_PRIVATE_KEY", "the PEM itself, instead of the file"),
     Variable(
         "CHECKRAIL_GITHUB_WEBHOOK_SECRET_FILE",
@@ -98,6 +101,9 @@ class GitHubSettings:
     app_id: str
     private_key: Secret
     webhook_secrets: tuple[Secret, ...]
+    private_key_file: Path | None = None
+    webhook_secret_file: Path | None = None
+    """Where they were read from, and are read again when they change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +125,7 @@ class Settings:
     github: GitHubSettings | None = None
     flux_secrets: tuple[Secret, ...] = ()
     """Of posted events, Flux' and Tekton's; without any, nothing may be posted."""
+    flux_secret_file: Path | None = None
     cdevents_sink: str = ""
     dashboard_url: str = ""
     progress_interval: float = 30.0
@@ -161,8 +168,12 @@ class _Reader:
 
     def secrets(self, name: str) -> tuple[Secret, ...]:
         """The secrets in ``NAME_FILE`` or ``NAME``, one a line."""
-        lines = (line.strip() for line in self.secret(name).splitlines())
-        return tuple(Secret(line) for line in lines if line)
+        return secret_lines(self.secret(name))
+
+    def path(self, name: str) -> Path | None:
+        """The file that ``NAME_FILE`` names."""
+        path = self.text(f"{name}_FILE")
+        return Path(path) if path else None
 
     def _file(self, name: str, path: str) -> str:
         try:
@@ -177,6 +188,12 @@ class _Reader:
         if not content:
             self.wrong(name, f"{path} is empty")
         return content
+
+
+def secret_lines(content: str) -> tuple[Secret, ...]:
+    """One secret a line; the first is current."""
+    lines = (line.strip() for line in content.splitlines())
+    return tuple(Secret(line) for line in lines if line)
 
 
 def read(environ: Mapping[str, str]) -> Settings:
@@ -197,6 +214,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         selector=reader.checked("SELECTOR", "", selector.problem),
         github=_github(reader),
         flux_secrets=reader.secrets("FLUX_SECRET"),
+        flux_secret_file=reader.path("FLUX_SECRET"),
         cdevents_sink=reader.checked("CDEVENTS_SINK", "", _url),
         dashboard_url=reader.checked("DASHBOARD_URL", "", _template),
         progress_interval=_seconds(reader, "PROGRESS_INTERVAL", 30.0),
@@ -245,9 +263,9 @@ def _is_port(text: str) -> bool:
 def _github(reader: _Reader) -> GitHubSettings | None:
     app_id = reader.text("GITHUB_APP_ID")
     key = reader.secret("GITHUB_PRIVATE_KEY")
-    secrets = [line.strip() for line in reader.secret("GITHUB_WEBHOOK_SECRET").splitlines()]
+    secrets = reader.secrets("GITHUB_WEBHOOK_SECRET")
     api_url = reader.checked("GITHUB_API_URL", "https://api.github.com", _url).rstrip("/")
-    given = {"APP_ID": app_id, "PRIVATE_KEY": key, "WEBHOOK_SECRET": "".join(secrets)}
+    given = {"APP_ID": app_id, "PRIVATE_KEY": key, "WEBHOOK_SECRET": secrets}
     if not any(given.values()):
         return None
     for name in (name for name, value in given.items() if not value):
@@ -258,7 +276,9 @@ def _github(reader: _Reader) -> GitHubSettings | None:
         api_url=api_url,
         app_id=app_id,
         private_key=Secret(key),
-        webhook_secrets=tuple(Secret(line) for line in secrets if line),
+        webhook_secrets=secrets,
+        private_key_file=reader.path("GITHUB_PRIVATE_KEY"),
+        webhook_secret_file=reader.path("GITHUB_WEBHOOK_SECRET"),
     )
 
 

@@ -16,7 +16,7 @@ from gidgethub.aiohttp import GitHubAPI
 from yarl import URL
 
 from ghapp.core.budget import Cost
-from ghapp.core.retry import Answer, verdict
+from ghapp.core.retry import Answer, http_date, verdict
 from ghapp.errors import DeliveryError, Reject, Retry
 from ghapp.github.auth import Unauthorized
 from ghapp.github.limits import Door
@@ -103,6 +103,8 @@ class Caller(GitHubAPI):
         self.door = door
         self._rim = rim
         self._name = name
+        self.skew: float | None = None
+        """Seconds that GitHub's clock was ahead of ours when it answered last."""
 
     async def send(self, call: Call, bearer: Secret) -> Page:
         """One request and its verdict: a Page, or Retry, Reject, Unauthorized."""
@@ -150,6 +152,9 @@ class Caller(GitHubAPI):
         return answer
 
     def _heard(self, answer: Answer) -> None:
+        theirs = http_date(answer.headers.get("date", ""))
+        if theirs is not None:
+            self.skew = theirs - self._rim.clock().timestamp()
         self.door.heard(answer)
         left = self.door.budget.remaining
         if left is not None:
