@@ -215,9 +215,8 @@ def _at(milestone: Milestone, case: Case) -> Case:
     look, phase = case.look, _REACHED.get(milestone)
     if phase is None or phase.rank >= look.phase.rank:
         return case
-    before = Phase.QUEUED.value if phase is Phase.RUNNING else ""
     then = replace(look, phase=phase, finished=None, conclusion=None, reason="", message="")
-    return Case(look=then, raw=case.raw, old_phase=before)
+    return Case(look=then, raw=case.raw, old_phase=phase_before(then, None, ""))
 
 
 def _admits(chosen: Filter, case: Case) -> bool:
@@ -344,9 +343,19 @@ def _presentation(settings: Iterable[Setting]) -> Presentation:
 def phase_before(look: Observation, before: Observation | None, remembered: str) -> str:
     """The phase that the run was in before the present one; empty: none.
 
-    A look at an unchanged run must say the same as the look before, so the phase before is that
-    before the last change, which is `remembered` with the row.
+    A run goes one way, whatever of it we saw. A long-lived object comes from anywhere: what counts
+    is its phase before the last change, which is `remembered` with the row, so that two looks at an
+    unchanged object say the same.
     """
+    if not look.living:
+        return _phase_before_in_a_run(look)
     if before is None:
         return ""
-    return remembered if before.phase is look.phase else Phase(before.phase).value
+    return remembered if before.phase is look.phase else before.phase.value
+
+
+def _phase_before_in_a_run(look: Observation) -> str:
+    if look.phase is Phase.QUEUED:
+        return ""
+    ran = look.phase.finished and look.started
+    return (Phase.RUNNING if ran else Phase.QUEUED).value
