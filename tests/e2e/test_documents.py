@@ -118,7 +118,7 @@ async def test_what_is_owed_waits_for_a_secret_and_is_given_up_with_its_provider
         w.kube.create(document("ClusterNotification", "all", {"providerRefs": [{"name": "bus"}]}))
         await until(lambda: ready(w, "ClusterProvider", "", "bus")[1] == "CannotDeliver")
         assert "no Secret checkrail/late" in ready(w, "ClusterProvider", "", "bus")[2]
-        (event,) = w.kube.list("Event", "default")
+        (event,) = await until(lambda: w.kube.list("Event", "default"))
         assert (event["reason"], event["involvedObject"]["name"]) == ("CannotDeliver", "bus")
         w.run_through(w.pipelinerun())
         await until(lambda: w.checks() and w.checks()[0].conclusion)
