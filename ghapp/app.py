@@ -277,7 +277,10 @@ class _Builder:
             watch=None if self.role == "app" else watches.of(settings.cluster, kube, PACE),
             fleet=fleet,
             upkeep=Upkeep(
-                store=store, github=None if self.role == "controller" else github, clock=clock
+                desk=desk,
+                github=None if self.role == "controller" else github,
+                clock=clock,
+                close_overdue=self.role != "app",
             ),
             rotation=self._rotation(server, posting, github, metrics),
             stack=self.stack,

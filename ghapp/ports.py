@@ -172,6 +172,9 @@ class Store(Protocol):
     async def unfinished(self, cluster: str, kind: str) -> Sequence[Seen]:
         """Rows that still wait for their end."""
 
+    async def open_rows(self, after: str, limit: int) -> Sequence[Seen]:
+        """Rows of which more may come, by key, from the first one beyond `after`."""
+
     async def commit(self, commit: Commit) -> None:
         """All of it or nothing; raises Conflict.
 

@@ -34,6 +34,10 @@ ORDER BY row;
 -- The runs of a kind of which more may come.
 SELECT key, value FROM seen WHERE cluster = :cluster AND kind = :kind AND open ORDER BY row;
 
+-- name: seen_open_page
+-- Some of all the runs of which more may come.
+SELECT key, value FROM seen WHERE open AND key > :after ORDER BY key LIMIT :limit;
+
 -- name: seen_insert
 -- The first look at a subject; changes nothing when there was one before.
 INSERT INTO seen (key, object_key, external_id, cluster, kind, host, owner, repository, sha, open,

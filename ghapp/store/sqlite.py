@@ -78,6 +78,10 @@ class SqliteStore:
         """Rows of which more may come (`Seen.open`)."""
         return await self._several("seen_open", {"cluster": cluster, "kind": kind})
 
+    async def open_rows(self, after: str, limit: int) -> Sequence[Seen]:
+        """Rows of which more may come, by key, from the first one beyond `after`."""
+        return await self._several("seen_open_page", {"after": after, "limit": limit})
+
     async def _one(self, query: str, values: dict[str, Any]) -> Seen | None:
         found = await self._several(query, values)
         return found[0] if found else None
