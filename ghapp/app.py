@@ -231,9 +231,10 @@ class _Builder:
             app=settings.app_id,
             key=settings.private_key,
             clock=self.clock,
-            remaining=metrics.rate_remaining,
+            waited=metrics.github_wait,
             observe=lambda method, route, status, _: metrics.github_request(method, route, status),
         )
+        metrics.github_standings(github.standings)
         self.stack.push_async_callback(github.close)
         return github
 

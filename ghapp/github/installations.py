@@ -32,6 +32,20 @@ class Installation:
 
     id: int
     suspended: bool = False
+    page: str = ""
+    """Its settings at GitHub, where its owner accepts what the App asks for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """What a webhook made doubtful."""
+
+    doubtful: bool = False
+    """Anything at all."""
+    installation: int = 0
+    """Whose answers are; 0: the webhook names none."""
+    rights: bool = False
+    """Its tokens are, too: they may do less than the installation may by now, or nothing."""
 
 
 def suspended(repository: str) -> Retry:
@@ -79,10 +93,10 @@ class Installations:
             if found.id == installation:
                 self._known.pop(slug, None)
 
-    def forget(self, event: str, payload: Mapping[str, Any]) -> int | None:
-        """Drop what a webhook made doubtful; returns the installation whose tokens are, too."""
+    def forget(self, event: str, payload: Mapping[str, Any]) -> Forgotten:
+        """Drop what a webhook made doubtful, and say what else is."""
         if event not in EVENTS:
-            return None
+            return Forgotten()
         number = _field(payload, "installation", "id")
         if isinstance(number, int):
             self.drop(number)
@@ -90,8 +104,11 @@ class Installations:
         for cache in (self._known, self._unknown):
             for slug in [slug for slug in cache if slug.partition("/")[0] in owners]:
                 cache.pop(slug, None)
-        changes_rights = event in {"installation", "installation_repositories"}
-        return number if changes_rights and isinstance(number, int) else None
+        return Forgotten(
+            doubtful=True,
+            installation=number if isinstance(number, int) else 0,
+            rights=event in {"installation", "installation_repositories"},
+        )
 
     async def close(self) -> None:
         """Let go of what is being asked."""

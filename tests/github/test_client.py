@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from ghapp.core.budget import Urgency, Why
 from ghapp.core.model import Repository
 from ghapp.demo.github import App, GitHub, Installation, Limits
 from ghapp.errors import Reject, Retry
@@ -288,7 +289,8 @@ async def test_what_remains_of_the_hour_is_told(
     github: GitHub, world: Opened, github_installation: Installation
 ) -> None:
     await create(world, github)
-    assert world.left.requests == {"app": 14_998, str(github_installation.id): 14_999}
+    left = {name: one.remaining for name, one in world.client.standings().items()}
+    assert left == {"app": 14_998, str(github_installation.id): 14_999}
 
 
 async def test_one_installation_s_pause_is_not_another_s(
@@ -372,8 +374,13 @@ class TestWithGitHubsOwnLimits:
         await world.client.request("GET", f"{RUNS}/{run}", repository=SHOP)
         with pytest.raises(Retry, match="kept for verdicts"):
             await world.client.request(
-                "PATCH", f"{RUNS}/{run}", {"status": "in_progress"}, repository=SHOP
+                "PATCH",
+                f"{RUNS}/{run}",
+                {"status": "in_progress"},
+                repository=SHOP,
+                urgency=Urgency.PROGRESS,
             )
+        assert world.waits == [Why.KEPT]
         done = {"status": "completed", "conclusion": "success"}
         await world.client.request("PATCH", f"{RUNS}/{run}", done, repository=SHOP)
 

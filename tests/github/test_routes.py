@@ -2,7 +2,7 @@
 
 import pytest
 
-from ghapp.core.budget import Cost
+from ghapp.core.budget import Cost, Urgency
 from ghapp.github import routes
 from ghapp.github.hosts import host_of, keeps_published_limits
 
@@ -40,39 +40,38 @@ def test_a_path_has_a_name_and_the_least_permissions(
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "body", "cost"),
+    ("method", "path", "urgency", "cost"),
     [
-        ("GET", "/app", None, Cost(points=1, endpoint="GET /app")),
         (
-            "PATCH",
-            "/repos/a/b/check-runs/1",
-            {"status": "in_progress"},
-            Cost(points=5, endpoint=f"PATCH {RUN}", deferrable=True),
+            "GET",
+            "/app",
+            Urgency.FINAL,
+            Cost(points=1, endpoint="GET /app", urgency=Urgency.FINAL),
         ),
         (
             "PATCH",
             "/repos/a/b/check-runs/1",
-            {"status": "completed"},
-            Cost(points=5, endpoint=f"PATCH {RUN}"),
+            Urgency.PROGRESS,
+            Cost(points=5, endpoint=f"PATCH {RUN}", urgency=Urgency.PROGRESS),
         ),
         (
             "POST",
             "/repos/a/b/pulls",
-            {},
+            Urgency.ANSWER,
             Cost(points=5, endpoint="POST /repos/{owner}/{repo}/pulls", content=True),
         ),
         (
             "GET",
             "/repos/a/b/pulls",
-            None,
+            Urgency.ANSWER,
             Cost(points=1, endpoint="GET /repos/{owner}/{repo}/pulls"),
         ),
     ],
 )
 def test_a_request_costs_what_github_publishes(
-    method: str, path: str, body: dict[str, str] | None, cost: Cost
+    method: str, path: str, urgency: Urgency, cost: Cost
 ) -> None:
-    assert routes.cost(routes.find(path), method, body) == cost
+    assert routes.cost(routes.find(path), method, urgency) == cost
 
 
 @pytest.mark.parametrize(
