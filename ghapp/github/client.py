@@ -173,6 +173,8 @@ class GitHubClient:
             explained = self._explained(scope, found, error)
             if explained is None:
                 raise
+            if isinstance(error, NotGranted) and error.status == 403:
+                await self._still_in(found, scope)
             raise explained from error
 
     async def _mint(self, scope: Scope) -> Token:
@@ -200,6 +202,15 @@ class GitHubClient:
             if stopped is None:
                 raise
             raise stopped from error
+
+    async def _still_in(self, found: Installation, scope: Scope) -> None:
+        """Raises Retry where the repository went to another account, and so another installation.
+
+        A webhook says so, but that may be late or lost.
+        """
+        if (await self._installations.again(scope.repository)).id != found.id:
+            reason = f"{scope.repository} has moved to another installation of the App"
+            raise Retry(reason, after=1.0, status=403)
 
     def _explained(self, scope: Scope, found: Installation, error: Reject) -> DeliveryError | None:
         """What a person has to do about a refusal, where we know it."""

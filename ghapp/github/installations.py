@@ -81,6 +81,11 @@ class Installations:
             raise suspended(slug)
         return found
 
+    async def again(self, slug: str) -> Installation:
+        """The same, asked now."""
+        self._known.pop(slug.lower(), None)
+        return await self.of(slug)
+
     def suspend(self, installation: int) -> None:
         """GitHub said so while answering something else."""
         for slug, found in list(self._known.items()):

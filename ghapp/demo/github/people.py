@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import checks, code, comments, events, merging, pulls, refs, render_checks
+from . import checks, code, comments, events, merging, pulls, refs, render, render_checks
 from .errors import ApiError, not_found
 from .model import App, CheckRun, CheckSuite, Comment, Pull, Repository
 from .world import World
@@ -142,6 +142,27 @@ def rename(world: World, repository: str, name: str, login: str) -> Repository:
         world, repo, "repository", world.account(login), action="renamed", changes=changes
     )
     return repo
+
+
+def transfer(world: World, repository: str, owner: str, login: str) -> Repository:
+    """To another account; the name it had there goes on to lead here."""
+    repo, new = world.repository(repository), world.account(owner)
+    before, repo.owner = repo.owner, new
+    world.names[repo.full_name.lower()] = repo.id
+    is_org = before.kind == "Organization"
+    shown = (render.organization if is_org else render.account)(world, before)
+    changes = {"owner": {"from": {"organization" if is_org else "user": shown}}}
+    events.happened(
+        world, repo, "repository", world.account(login), action="transferred", changes=changes
+    )
+    return repo
+
+
+def archive(world: World, repository: str, login: str, *, action: str) -> None:
+    """`archived`: from now on it can only be read; `unarchived`: no longer."""
+    repo = world.repository(repository)
+    repo.archived = action == "archived"
+    events.happened(world, repo, "repository", world.account(login), action=action)
 
 
 def delete_repository(world: World, repository: str, login: str) -> None:

@@ -201,7 +201,9 @@ def app(world: World, which: App) -> Json:
 
 
 def installation(world: World, which: Installation) -> Json:
-    by = which.suspended_by
+    by, settings = which.suspended_by, world.web_url
+    if which.account.kind == "Organization":
+        settings += f"/organizations/{which.account.login}"
     return {
         "id": which.id,
         "client_id": which.app.client_id,
@@ -209,7 +211,7 @@ def installation(world: World, which: Installation) -> Json:
         "repository_selection": "all" if which.repositories is None else "selected",
         "access_tokens_url": f"{world.base_url}/app/installations/{which.id}/access_tokens",
         "repositories_url": f"{world.base_url}/installation/repositories",
-        "html_url": f"{world.web_url}/settings/installations/{which.id}",
+        "html_url": f"{settings}/settings/installations/{which.id}",
         "app_id": which.app.id,
         "app_slug": which.app.slug,
         "target_id": which.account.id,

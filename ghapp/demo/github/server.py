@@ -175,6 +175,8 @@ def _charge(stage: Stage, route: Route, caller: str) -> None:
 
 def _run(call: Call, route: Route) -> Reply:
     auth.permit(call, route)
+    if route.method != "GET" and call.names_repository and call.repo.archived:
+        raise ApiError(403, "Repository was archived so is read-only.")
     return route.run(call)
 
 
