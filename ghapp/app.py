@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-import aiohttp
 import msgspec
 from aiohttp import web
 
@@ -39,6 +38,7 @@ from ghapp.engine.selection import Selection
 from ghapp.engine.upkeep import Upkeep
 from ghapp.engine.watch import Watch
 from ghapp.github.client import GitHubClient
+from ghapp.github.session import open_session as open_github_session
 from ghapp.http import HttpClient
 from ghapp.http import open_session as open_http_session
 from ghapp.metrics import Metrics
@@ -224,7 +224,9 @@ class _Builder:
         if settings is None:
             log.warning("no GitHub App is set, so no checks are made")
             return None
-        session = await self.stack.enter_async_context(_session())
+        session = await self.stack.enter_async_context(
+            open_github_session(ca=settings.ca, proxy=settings.proxy)
+        )
         github = GitHubClient(
             session,
             api_url=settings.api_url,
@@ -371,12 +373,6 @@ def plans_of(adapter: Adapter[Any]) -> Plans:
         Verb.RECONCILE: adapter.reconcile,
     }
     return {verb: plan for verb, plan in plans.items() if plan is not None}
-
-
-def _session() -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=64), cookie_jar=aiohttp.DummyCookieJar()
-    )
 
 
 def _unready(checkrail: Checkrail) -> Sequence[str]:
