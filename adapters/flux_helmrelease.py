@@ -57,6 +57,7 @@ def observe(release: HelmRelease, context: Context) -> Observation | None:
         phase=standing.phase,
         name=name,
         check_name=notes.check_name.strip() or f"flux / {metadata.namespace}/{metadata.name}",
+        named=bool(notes.check_name.strip()),
         created=standing.started or _since(view) or meta.created(metadata),
         started=None if standing.phase is Phase.QUEUED else standing.started,
         finished=standing.finished,

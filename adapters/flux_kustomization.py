@@ -73,6 +73,7 @@ def observe(one: Kustomization, context: Context) -> Observation | None:
         phase=phase,
         name=metadata.name,
         check_name=notes.check_name.strip() or f"flux / {metadata.namespace}/{metadata.name}",
+        named=bool(notes.check_name.strip()),
         created=created,
         started=view.ready.last_transition_time if phase is Phase.RUNNING else None,
         finished=ended,

@@ -85,6 +85,7 @@ def observe(job: Job, context: Context) -> Observation | None:
         phase=phase,
         name=name,
         check_name=notes.check_name.strip() or f"job / {name}",
+        named=bool(notes.check_name.strip()),
         created=meta.created(job.metadata, status.start_time),
         started=started,
         finished=finished,

@@ -24,6 +24,8 @@ import msgspec
 from adapters.tekton_pipelinerun import ADAPTER
 from bench._runs import Run, pipelinerun
 from bench._table import Row, median, report, spread
+from ghapp.compiled import compile_documents
+from ghapp.config import Config
 from ghapp.core.decide import Rules
 from ghapp.core.effects import Effect, EmitEvent, SetCheck
 from ghapp.core.source import Resource
@@ -122,6 +124,9 @@ def _line(state: str, started: int) -> bytes:
     return msgspec.json.encode({"type": "MODIFIED", "object": made}) + b"\n"
 
 
+EVERYBODY = compile_documents(Config(), ("github-check", "cdevents"), cluster="default").listening
+
+
 async def measure() -> float:
     """Commits a second."""
     with tempfile.TemporaryDirectory() as folder:
@@ -129,13 +134,15 @@ async def measure() -> float:
         metrics, lines = Tally(3 * RUNS), Lines()
         desk = Desk(
             store=store,
-            standing=Rules(born=store.born, horizon=store.born),
+            standing=Rules(born=store.born, horizon=store.born, listening=EVERYBODY),
             sinks={"github-check": Sink(SetCheck), "cdevents": Sink(EmitEvent)},
             clock=lambda: datetime.now(UTC),
             progress_interval=30.0,
         )
         source = Source(adapter=ADAPTER, cluster="default", desk=desk, metrics=metrics)
-        watch = Watch(sources=(source,), namespaces=("",), api=lines, metrics=metrics, pace=Pace())
+        watch = Watch(
+            desk=desk, sources=(source,), namespaces=("",), api=lines, metrics=metrics, pace=Pace()
+        )
         task = asyncio.create_task(watch.run())
         try:
             async with asyncio.timeout(LIMIT):

@@ -10,8 +10,9 @@ import contextlib
 import random
 import typing
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -19,11 +20,14 @@ from aiohttp import web
 
 from ghapp import config, discovery
 from ghapp import log as logs
+from ghapp.compiled import compile_documents
 from ghapp.core.commands import Plans
 from ghapp.core.decide import Rules
 from ghapp.core.model import Verb
+from ghapp.core.provider import Provider
 from ghapp.core.source import Adapter, Resource
 from ghapp.engine.clusters import Fleet
+from ghapp.engine.configuration import Configuration
 from ghapp.engine.desk import Desk
 from ghapp.engine.inbox import Inbox, NoGitHub
 from ghapp.engine.kube import KubeClient
@@ -32,15 +36,19 @@ from ghapp.engine.kube_config import load as load_connection
 from ghapp.engine.kube_follow import Pace
 from ghapp.engine.outbox import Outbox
 from ghapp.engine.posted import Postbox
+from ghapp.engine.providers import Credentials, Providers
 from ghapp.engine.reach import Reach
 from ghapp.engine.reconcile import Source
 from ghapp.engine.selection import Selection
+from ghapp.engine.statuses import Statuses
 from ghapp.engine.upkeep import Upkeep
 from ghapp.engine.watch import Watch
+from ghapp.errors import ConfigError
 from ghapp.github.client import GitHubClient
 from ghapp.github.session import open_session as open_github_session
 from ghapp.http import HttpClient
 from ghapp.http import open_session as open_http_session
+from ghapp.kinds import kinds, provider_types
 from ghapp.metrics import Metrics
 from ghapp.ports import Clock, Clusters, Sink, SinkType, Store
 from ghapp.posting import Posting
@@ -81,6 +89,8 @@ class Checkrail:
     posting: Posting
     outbox: Outbox
     inbox: Inbox | None
+    configuration: Configuration
+    statuses: Statuses
     watch: Watch | None
     """Of the cluster at home."""
     fleet: Fleet | None
@@ -128,8 +138,12 @@ class Checkrail:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.upkeep.run(), name="upkeep")
+                group.create_task(self.configuration.run(), name="configuration")
+                group.create_task(self.statuses.run(), name="statuses")
                 if self.role != "controller":
                     group.create_task(self.outbox.run(), name="outbox")
+                # Who may do what is said by documents, so nobody looks or judges before those.
+                await self.configuration.ready.wait()
                 if self.inbox is not None:
                     group.create_task(self.inbox.run(), name="inbox")
                 if self.watch is not None:
@@ -168,19 +182,56 @@ class _Builder:
         kube = await self.kube()
         fleet = self._fleet(kube, metrics)
         clusters: Clusters = fleet.clusters if fleet else {settings.cluster: kube}
-        sinks = await self._sinks(github, clusters, resources)
+        ports = await self._ports(github, clusters, resources)
+        sinks = self._sinks(ports)
+        told = tuple(name for name in sinks if _is_provider(name))
+        providers = Providers(
+            built_in=sinks,
+            make=partial(make_sink, ports),
+            lacks=lacks,
+            kube=kube,
+            secrets_namespace=settings.secrets_namespace,
+            store=store,
+            clock=clock,
+        )
+        statuses = Statuses(
+            kube=kube,
+            store=store,
+            providers=providers,
+            clock=clock,
+            kinds=_KINDS_OF[self.role],
+        )
+        providers.changed = statuses.note
+        compiled = compile_documents(documents, told, cluster=settings.cluster)
         rules = Rules(
             born=store.born,
             horizon=store.born - HISTORY,
             pipelines=documents.pipelines,
+            trust=documents.trust,
+            listening=compiled.listening,
             dashboard_url=settings.dashboard_url,
         )
         desk = Desk(
             store=store,
             standing=rules,
-            sinks=sinks,
+            sinks=providers,
             clock=clock,
             progress_interval=settings.progress_interval,
+            blame=statuses.blame,
+            denied=statuses.denied,
+        )
+        configuration = Configuration(
+            files=documents,
+            kinds=tuple(kinds().values()),
+            namespaces=settings.namespaces or ("",),
+            cluster=settings.cluster,
+            built_in=told,
+            api=kube,
+            desk=desk,
+            providers=providers,
+            metrics=metrics,
+            pace=PACE,
+            tell=statuses.tell,
         )
         watches = _Watches(settings=settings, adapters=adapters, metrics=metrics, desk=desk)
         if fleet is not None and self.role != "app":
@@ -207,7 +258,15 @@ class _Builder:
                 clock=clock,
                 secrets=() if self.role == "controller" else settings.flux_secrets,
             ),
-            outbox=Outbox(desk=desk, metrics=metrics, jitter=random.random),
+            outbox=Outbox(
+                desk=desk,
+                metrics=metrics,
+                jitter=random.random,
+                paused=providers.paused,
+                heard=providers.heard,
+            ),
+            configuration=configuration,
+            statuses=statuses,
             inbox=self._inbox(desk, github, clusters, adapters, resources, metrics),
             watch=None if self.role == "app" else watches.of(settings.cluster, kube, PACE),
             fleet=fleet,
@@ -245,12 +304,13 @@ class _Builder:
         session = await self.stack.enter_async_context(open_kube_session())
         return KubeClient(session=session, connection=connection, clock=self.clock)
 
-    async def _sinks(
+    async def _ports(
         self,
         github: GitHubClient | None,
         clusters: Clusters,
         resources: Mapping[str, Resource],
-    ) -> dict[str, Sink]:
+    ) -> dict[str, Any]:
+        """What sinks are built from, by the names of their fields."""
         session = await self.stack.enter_async_context(open_http_session())
         ports: dict[str, Any] = {
             "http": HttpClient(session, clock=self.clock),
@@ -259,8 +319,12 @@ class _Builder:
         }
         if github is not None:
             ports["github"] = github
+        return ports
+
+    def _sinks(self, ports: Mapping[str, Any]) -> dict[str, Sink]:
+        """What the environment sets up, and what does what people ask for."""
         chosen: dict[str, Mapping[str, Any]] = {"cluster": {}}
-        if github is not None:
+        if "github" in ports:
             chosen |= {"github-check": {}, "promotion": {}}
             chosen |= {"logs": {}} if self.settings.logs else {}
         if self.settings.cdevents_sink:
@@ -337,6 +401,7 @@ class _Watches:
                 )
                 for adapter in self.adapters
             ),
+            desk=desk,
             namespaces=self.settings.namespaces or ("",),
             api=Reach(api=kube, tell=lambda up: metrics.cluster(cluster, up=up)),
             metrics=metrics,
@@ -355,9 +420,47 @@ async def clients(settings: Settings) -> AsyncIterator[tuple[KubeClient, GitHubC
 def build_sink(kind: SinkType, given: Mapping[str, Any], ports: Mapping[str, Any]) -> Sink:
     """A sink with its settings decoded and its other fields filled from `ports`, by name."""
     settings = msgspec.convert(dict(given), kind.settings)
-    names = [each.name for each in fields(typing.cast("Any", kind.build)) if each.init]
+    wanted = [each for each in fields(typing.cast("Any", kind.build)) if each.init]
     values = {**ports, "settings": settings}
-    return kind.build(**{name: values[name] for name in names if name in values})
+    return kind.build(
+        **{
+            each.name: values[each.name]
+            for each in wanted
+            if each.name in values or each.default is MISSING
+        }
+    )
+
+
+def make_sink(ports: Mapping[str, Any], provider: Provider, credentials: Credentials) -> Sink:
+    """The sink of a declared Provider; raises ConfigError."""
+    kind = provider_types().get(provider.type)
+    if kind is None:
+        raise ConfigError(f"there is no type {provider.type}")
+    try:
+        return build_sink(kind, provider.settings, {**ports, "secret": credentials})
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"spec.{provider.type}: {error}") from error
+    except KeyError as error:
+        raise ConfigError(f"{provider.type} needs {error.args[0]}, which is not set up") from error
+
+
+def lacks(provider: Provider, credentials: Credentials) -> str:
+    """What the Provider's Secret misses; empty: nothing."""
+    kind = provider_types().get(provider.type)
+    missing = [key for key in kind.required_keys if key not in credentials] if kind else []
+    return f"its Secret has no {' and no '.join(missing)}" if missing else ""
+
+
+def _is_provider(sink: str) -> bool:
+    return any(kind.name == sink for kind in provider_types().values())
+
+
+_KINDS_OF: Final[Mapping[str, frozenset[str]]] = {
+    "all": frozenset(kinds()),
+    "app": frozenset({"Provider", "ClusterProvider"}),
+    "controller": frozenset(kinds()) - {"Provider", "ClusterProvider"},
+}
+"""Whose statuses a role writes: whoever delivers knows how Providers do."""
 
 
 def watched(adapter: Adapter[Any]) -> Sequence[Resource]:

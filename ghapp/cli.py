@@ -114,7 +114,7 @@ def run(role: str) -> None:
     "--config",
     "folder",
     type=click.Path(exists=True, path_type=Path),
-    help="File or folder with Pipeline documents.",
+    help="File or folder with documents.",
 )
 @click.option("-o", "--output", type=click.Choice(("text", "json")), default="text")
 def explain_(path: str, folder: Path | None, output: str) -> None:
@@ -127,7 +127,7 @@ def explain_(path: str, folder: Path | None, output: str) -> None:
     chosen = settings.read({name: os.environ[name] for name in named if name in os.environ})
     explainer = explain.Explainer(
         adapters=discovery.adapters(),
-        pipelines=config.load(folder).pipelines,
+        config=config.load(folder),
         cluster=chosen.cluster,
         dashboard_url=chosen.dashboard_url,
     )
@@ -151,7 +151,7 @@ def validate(paths: tuple[Path, ...]) -> None:
     count = 0
     for path in paths:
         try:
-            count += len(config.load(path).pipelines)
+            count += len(config.load(path).declared)
         except ConfigError as error:
             mistakes += error.mistakes
     if mistakes:

@@ -1,40 +1,63 @@
-"""The configuration documents: a YAML file or a folder of them, read into values or refused.
+"""The configuration documents, read into values or refused: from files, and from the cluster.
 
-Everything that is wrong is said at once, with file and line, before anything starts. The only kind
-so far is `Pipeline`; it is also read under pipeline-controller's own name, so that its users can
-bring their documents along.
+Everything that is wrong with files is said at once, with file and line, before anything starts. An
+object of the cluster was let pass by the API server's schema, so it is wrong only where a schema
+cannot say it; then it alone is left out. `kinds` says which kinds there are.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Any, Final, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct, inspect
 
 from ghapp import documents, shape
-from ghapp.core import pipeline
-from ghapp.core.pipeline import Pipeline, PipelineSpec
-from ghapp.documents import Document, File, Mistake, Steps
+from ghapp.core import audience, pipeline
+from ghapp.core.notification import Duration, Notification
+from ghapp.core.pipeline import Pipeline
+from ghapp.core.provider import Provider, provider_id
+from ghapp.core.trust import TrustPolicy
+from ghapp.documents import Document, File, Mistake
 from ghapp.errors import ConfigError
+from ghapp.kinds import Kind, kinds
 
-API_VERSION: Final = "checkrail.dev/v1alpha1"
-WEAVE: Final = "pipelines.weave.works/v1alpha1"
-"""pipeline-controller's, abandoned in 2023."""
-
-API_VERSIONS: Final[Mapping[str, tuple[str, ...]]] = {"Pipeline": (API_VERSION, WEAVE)}
 SUFFIXES: Final = frozenset({".yaml", ".yml"})
+
+Declared: TypeAlias = Pipeline | Provider | Notification | TrustPolicy
+"""What a document says, read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """What the documents say."""
+    """What all documents together say."""
 
     pipelines: tuple[Pipeline, ...] = ()
+    providers: tuple[Provider, ...] = ()
+    notifications: tuple[Notification, ...] = ()
+    trust: tuple[TrustPolicy, ...] = ()
+
+    @classmethod
+    def of(cls, declared: Iterable[Declared]) -> "Config":
+        """Sorted by what they are."""
+        known = tuple(declared)
+        return cls(
+            pipelines=tuple(one for one in known if isinstance(one, Pipeline)),
+            providers=tuple(one for one in known if isinstance(one, Provider)),
+            notifications=tuple(one for one in known if isinstance(one, Notification)),
+            trust=tuple(one for one in known if isinstance(one, TrustPolicy)),
+        )
+
+    @property
+    def declared(self) -> tuple[Declared, ...]:
+        """All of it."""
+        return (*self.pipelines, *self.providers, *self.notifications, *self.trust)
+
+
+NO_DOCUMENTS: Final = Config()
 
 
 def load(*paths: Path | None) -> Config:
@@ -45,7 +68,16 @@ def load(*paths: Path | None) -> Config:
             reading.file(file)
     if reading.mistakes:
         raise ConfigError(*reading.mistakes)
-    return Config(pipelines=tuple(reading.pipelines))
+    return Config.of(reading.declared)
+
+
+def read_object(value: Mapping[str, Any]) -> Declared:
+    """An object of the cluster; raises ConfigError with every mistake in it."""
+    found = list(_mistakes(value))
+    if found:
+        raise ConfigError(*(str(mistake) for mistake in found))
+    kind = kinds()[value["kind"]]
+    return _declared(kind, value, audience.NAMESPACE if kind.namespaced else audience.CLUSTER)
 
 
 def _files(path: Path) -> Iterator[File]:
@@ -71,10 +103,10 @@ def _files(path: Path) -> Iterator[File]:
 class _Reading:
     """What was read so far: values, and mistakes instead of stopping."""
 
-    pipelines: list[Pipeline] = field(default_factory=list)
+    declared: list[Declared] = field(default_factory=list)
     mistakes: list[str] = field(default_factory=list)
     places: dict[str, str] = field(default_factory=dict)
-    """NAMESPACE/NAME of a Pipeline -> where it stands."""
+    """KIND NAMESPACE/NAME -> where it stands."""
 
     def file(self, file: File) -> None:
         for document in file.documents:
@@ -82,24 +114,26 @@ class _Reading:
         self.mistakes += file.mistakes
 
     def _document(self, document: Document) -> None:
-        found = [*_mistakes(document), *self._twice(document)]
+        found = [*document.mistakes, *_mistakes(document.value), *self._twice(document)]
         found.sort(key=lambda one: document.line(one.steps))
         title = _title(document.value)
         self.mistakes += [
             f"{document.file}:{document.line(one.steps)}: {title}{one}" for one in found
         ]
         if not found:
-            self.pipelines.append(_pipeline(document.value))
+            kind = kinds()[document.value["kind"]]
+            self.declared.append(_declared(kind, document.value, audience.LOCAL_FILE))
 
     def _twice(self, document: Document) -> Iterator[Mistake]:
+        title = _title(document.value)
         metadata = _object(document.value, "metadata")
-        name = (metadata.get("namespace"), metadata.get("name"))
-        if not all(isinstance(part, str) for part in name):
+        if not isinstance(metadata.get("name"), str) or not title:
             return
         here = f"{document.file}:{document.line(('metadata', 'name'))}"
-        first = self.places.setdefault(f"{name[0]}/{name[1]}", here)
+        first = self.places.setdefault(title, here)
         if first != here:
-            yield Mistake(("metadata", "name"), f"is the name of another Pipeline already: {first}")
+            kind = document.value["kind"]
+            yield Mistake(("metadata", "name"), f"is the name of another {kind} already: {first}")
 
 
 def _title(value: Any) -> str:
@@ -112,18 +146,31 @@ def _title(value: Any) -> str:
     return f"{value['kind']} {name}: " if name else f"{value['kind']}: "
 
 
-def _pipeline(value: Mapping[str, Any]) -> Pipeline:
-    metadata = value["metadata"]
-    return Pipeline(
-        namespace=metadata["namespace"],
-        name=metadata["name"],
-        spec=msgspec.convert(value["spec"], PipelineSpec),
-    )
+def _declared(kind: Kind, value: Mapping[str, Any], rank: int) -> Declared:
+    name, namespace = value["metadata"]["name"], value["metadata"].get("namespace", "")
+    spec: Any = msgspec.convert(value["spec"], kind.spec)
+    match kind.name:
+        case "Pipeline":
+            return Pipeline(namespace=namespace, name=name, spec=spec)
+        case "TrustPolicy":
+            return TrustPolicy(name=name, spec=spec)
+        case "Notification" | "ClusterNotification" as which:
+            return Notification(kind=which, namespace=namespace, name=name, spec=spec, rank=rank)
+        case "Provider" | "ClusterProvider" as which:
+            return Provider(
+                id=provider_id(which, namespace, name),
+                kind=which,
+                namespace=namespace,
+                name=name,
+                type=spec.type,
+                settings=value["spec"].get(spec.type) or {},
+                secret=spec.secret_ref.name if spec.secret_ref else "",
+                suspend=spec.suspend,
+            )
+    raise TypeError(f"{kind.name} is not read")
 
 
-def _mistakes(document: Document) -> Iterator[Mistake]:
-    yield from document.mistakes
-    value = document.value
+def _mistakes(value: Any) -> Iterator[Mistake]:
     if not isinstance(value, dict):
         yield Mistake(
             (), f"expected an object with apiVersion and kind, found {shape.shown(value)}"
@@ -132,8 +179,9 @@ def _mistakes(document: Document) -> Iterator[Mistake]:
     wrong = list(_identity(value))
     yield from wrong
     if not any(mistake.steps == ("kind",) for mistake in wrong):
-        yield from shape.mistakes(value, inspect.type_info(_Document), words=WORDS)
-        yield from _rules(value)
+        kind = kinds()[value["kind"]]
+        yield from shape.mistakes(value, _shape_of(kind.name), words=WORDS)
+        yield from kind.rules(value)
 
 
 class _Metadata(Struct):
@@ -143,15 +191,24 @@ class _Metadata(Struct):
     namespace: pipeline.Name
 
 
-class _Document(Struct, forbid_unknown_fields=True):
-    """A Pipeline as it is written."""
+class _ClusterMetadata(Struct):
+    """Of an object that belongs to no namespace."""
 
-    apiVersion: Any  # noqa: N815 - checked before
-    kind: Any
-    metadata: _Metadata
-    spec: PipelineSpec
-    status: Any = None
-    """Of an exported object; not read."""
+    name: pipeline.Name
+
+
+@cache
+def _shape_of(name: str) -> inspect.Type:
+    """A whole document of the kind, as it is written."""
+    kind = kinds()[name]
+    fields: list[Any] = [
+        ("apiVersion", Any),
+        ("kind", Any),  # both were checked before
+        ("metadata", _Metadata if kind.namespaced else _ClusterMetadata),
+        ("spec", kind.spec),
+        ("status", Any, None),  # of an exported object; not read
+    ]
+    return inspect.type_info(msgspec.defstruct("Document", fields, forbid_unknown_fields=True))
 
 
 def _pattern(annotated: Any) -> str:
@@ -164,6 +221,7 @@ WORDS: Final = shape.Words(
         _pattern(pipeline.Name): "a name of lower-case letters, digits, '-' and '.'",
         _pattern(pipeline.HttpsUrl): "a URL without credentials, such as https://github.com/o/r",
         _pattern(pipeline.GitBranch): "the name of a branch",
+        _pattern(Duration): "a duration, such as 30s or 1m30s",
     },
     fields={
         "clusterRef": "targets are in the cluster that checkrail runs in; remove it",
@@ -176,97 +234,20 @@ WORDS: Final = shape.Words(
 def _identity(value: Mapping[str, Any]) -> Iterator[Mistake]:
     """Kind and apiVersion: without the first nothing else can be said of a document."""
     kind, version = value.get("kind"), value.get("apiVersion")
+    there_are = f"there are {', '.join(kinds())}"
     if kind is None:
-        yield Mistake(("kind",), f"is missing; there is {', '.join(API_VERSIONS)}")
-    elif not isinstance(kind, str) or kind not in API_VERSIONS:
-        near = get_close_matches(str(kind), API_VERSIONS, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}?" if near else f"there is {', '.join(API_VERSIONS)}"
+        yield Mistake(("kind",), f"is missing; {there_are}")
+    elif not isinstance(kind, str) or kind not in kinds():
+        near = get_close_matches(str(kind), kinds(), n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]}?" if near else there_are
         yield Mistake(("kind",), f"{shape.shown(kind)} is unknown; {hint}")
     elif version is None:
         return  # said by the shape
-    elif version not in API_VERSIONS[kind]:
-        known = " or ".join(API_VERSIONS[kind])
+    elif version not in kinds()[kind].api_versions:
+        known = " or ".join(kinds()[kind].api_versions)
         yield Mistake(("apiVersion",), f"expected {known}, found {shape.shown(version)}")
-
-
-def _rules(value: Mapping[str, Any]) -> Iterator[Mistake]:
-    """What the shape cannot say. The value may be misshapen: that is said elsewhere."""
-    spec = _object(value, "spec")
-    stops = [stop for stop in _list(spec, "environments") if isinstance(stop, dict)]
-    yield from _repeated_names(stops)
-    yield from _shared_namespaces(stops)
-    promotions = list(_promotions(spec))
-    if len(stops) > 1 and not promotions:
-        yield Mistake(("spec", "promotion"), "is missing, here and in every environment")
-    for steps, promotion in promotions:
-        yield from _promotion(steps, promotion, weave=value.get("apiVersion") == WEAVE)
-
-
-def _repeated_names(stops: Sequence[Mapping[str, Any]]) -> Iterator[Mistake]:
-    counts: Counter[str] = Counter()
-    for index, stop in enumerate(stops):
-        name = str(stop.get("name"))
-        counts[name] += 1
-        if counts[name] == 2 and "name" in stop:
-            steps = ("spec", "environments", index, "name")
-            yield Mistake(steps, f"is the name of another environment already: {name}")
-
-
-def _shared_namespaces(stops: Sequence[Mapping[str, Any]]) -> Iterator[Mistake]:
-    """What runs in a namespace has to be in one environment, or nobody can say what comes next."""
-    owners: dict[str, str] = {}
-    for index, stop in enumerate(stops):
-        for at, target in enumerate(_list(stop, "targets")):
-            namespace = target.get("namespace") if isinstance(target, dict) else None
-            if not isinstance(namespace, str):
-                continue
-            steps = ("spec", "environments", index, "targets", at, "namespace")
-            if namespace in owners:
-                yield Mistake(steps, f"{namespace} is a target of {owners[namespace]} already")
-            owners.setdefault(namespace, str(stop.get("name")))
-
-
-def _promotions(spec: Mapping[str, Any]) -> Iterator[tuple[Steps, Mapping[str, Any]]]:
-    """The pipeline's own, and those of the environments."""
-    owners: list[tuple[Steps, Any]] = [(("spec",), spec)]
-    for index, stop in enumerate(_list(spec, "environments")):
-        owners.append((("spec", "environments", index), stop))
-    for steps, owner in owners:
-        if isinstance(owner, dict) and isinstance(owner.get("promotion"), dict):
-            yield (*steps, "promotion"), owner["promotion"]
-
-
-AUTOMATIC: Final = (
-    "checkrail promotes when somebody asks for it (a button on the check), not by itself"
-)
-
-
-def _promotion(steps: Steps, promotion: Mapping[str, Any], *, weave: bool) -> Iterator[Mistake]:
-    manual = promotion.get("manual", not weave)
-    if manual is False:
-        why = "" if "manual" in promotion else f" (the default of {WEAVE})"
-        yield Mistake((*steps, "manual"), f"false{why}: {AUTOMATIC}; write manual: true")
-    url = _object(_object(promotion, "strategy"), "pull-request").get("url")
-    if isinstance(url, str) and url.startswith("http") and not _names_repository(url):
-        where = (*steps, "strategy", "pull-request", "url")
-        yield Mistake(
-            where, f"{shape.shown(url)} names no repository; expected https://HOST/OWNER/NAME"
-        )
-
-
-def _names_repository(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    return bool(parts.hostname) and len([one for one in parts.path.split("/") if one]) >= 2
 
 
 def _object(value: Any, key: str) -> Mapping[str, Any]:
     inside = value.get(key) if isinstance(value, dict) else None
     return inside if isinstance(inside, dict) else {}
-
-
-def _list(value: Mapping[str, Any], key: str) -> list[Any]:
-    inside = value.get(key)
-    return inside if isinstance(inside, list) else []

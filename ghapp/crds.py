@@ -1,76 +1,60 @@
-"""The CustomResourceDefinition of `Pipeline`, derived from the Struct that reads the documents.
-
-checkrail reads Pipelines from files (CHECKRAIL_CONFIG), not from the cluster: the CRD serves those
-who keep the documents beside their other manifests and want them checked by the API server, an
-editor or a CI job. No deployment of ours installs it.
-"""
+"""The CustomResourceDefinitions, derived from the Structs that read the documents."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
-from ghapp.core.pipeline import PipelineSpec
+from ghapp.kinds import GROUP, VERSION, Kind, kinds
 from ghapp.rbac import Json, as_yaml
 
 __all__ = ["as_yaml", "manifests", "structural"]
 
-GROUP: Final = "checkrail.dev"
-VERSION: Final = "v1alpha1"
-
 
 def manifests() -> list[Json]:
-    """Every CRD; so far one."""
-    return [_crd("Pipeline", "pipelines", ["cpl"], PipelineSpec, PIPELINE_COLUMNS)]
+    """Every CRD."""
+    return [_crd(kind) for kind in kinds().values()]
 
 
-PIPELINE_COLUMNS: Final = (
-    {"name": "Kind", "type": "string", "jsonPath": ".spec.appRef.kind"},
-    {"name": "App", "type": "string", "jsonPath": ".spec.appRef.name"},
-    {"name": "Environments", "type": "string", "jsonPath": ".spec.environments[*].name"},
-    {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
-)
-
-
-def _crd(
-    kind: str, plural: str, short: list[str], spec: type, columns: tuple[dict[str, str], ...]
-) -> Json:
+def _crd(kind: Kind) -> Json:
     version = {
         "name": VERSION,
         "served": True,
         "storage": True,
-        "additionalPrinterColumns": [dict(column) for column in columns],
-        "schema": {"openAPIV3Schema": _root(spec)},
+        "additionalPrinterColumns": [
+            {"name": name, "type": type_, "jsonPath": path} for name, type_, path in kind.columns
+        ],
+        "subresources": {"status": {}},
+        "schema": {"openAPIV3Schema": _root(kind)},
     }
     names = {
-        "kind": kind,
-        "listKind": f"{kind}List",
-        "plural": plural,
-        "singular": kind.lower(),
-        "shortNames": short,
+        "kind": kind.name,
+        "listKind": f"{kind.name}List",
+        "plural": kind.plural,
+        "singular": kind.name.lower(),
+        "shortNames": list(kind.short),
         "categories": ["checkrail"],
     }
+    scope = "Namespaced" if kind.namespaced else "Cluster"
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.{GROUP}"},
-        "spec": {"group": GROUP, "scope": "Namespaced", "names": names, "versions": [version]},
+        "metadata": {"name": f"{kind.plural}.{GROUP}"},
+        "spec": {"group": GROUP, "scope": scope, "names": names, "versions": [version]},
     }
 
 
-def _root(spec: type) -> Json:
+def _root(kind: Kind) -> Json:
     return {
         "type": "object",
-        "description": (
-            "What is promoted, where to, and how. checkrail reads these documents from files "
-            "(CHECKRAIL_CONFIG), not from the cluster."
-        ),
+        "description": kind.description,
         "required": ["spec"],
         "properties": {
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
-            "spec": structural(spec),
+            "spec": structural(kind.spec),
+            "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
         },
     }
 
@@ -100,6 +84,8 @@ def _structural(schema: Mapping[str, Any], components: Mapping[str, Any]) -> Jso
         kept = {"type": "string", **kept}
     if "items" in kept:
         kept["items"] = _structural(kept["items"], components)
+    if isinstance(schema.get("additionalProperties"), dict):  # a map
+        kept["additionalProperties"] = _structural(schema["additionalProperties"], components)
     if "properties" in kept:
         kept["properties"] = {
             name: _structural(one, components) for name, one in kept["properties"].items()

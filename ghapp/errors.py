@@ -3,6 +3,7 @@
     CheckrailError
       ConfigError        a setting or document is wrong: mend it, nothing was started
       Refused            whoever asked may not, or asked for what cannot be: tell them why
+      RenderError        a text that a user wrote could not be filled in: tell whoever wrote it
       Conflict           somebody else committed first: look again, decide again
       DeliveryError      an effect did not reach the far side
         Retry(after)       it may work later
@@ -31,6 +32,10 @@ class Refused(CheckrailError):
         super().__init__(reason)
         self.reason = reason
         self.status = status
+
+
+class RenderError(CheckrailError):
+    """A template and this run do not go together; the message is for the template's author."""
 
 
 class Conflict(CheckrailError):

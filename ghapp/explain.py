@@ -15,14 +15,18 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from ghapp import cloudevent
-from ghapp.core import cdevents
+from ghapp.compiled import compile_documents
+from ghapp.config import NO_DOCUMENTS, Config
+from ghapp.core import cdevents, trust
+from ghapp.core.audience import RANKS, UNHEARD, Heard, hear
+from ghapp.core.case import Case
 from ghapp.core.decide import Rules, decide
 from ghapp.core.effects import EmitEvent, SetCheck
 from ghapp.core.github_body import body
 from ghapp.core.model import Observation, Revision
-from ghapp.core.pipeline import Pipeline
 from ghapp.core.seen import Seen
 from ghapp.core.source import Adapter, Context, Find, Resource, Tried
+from ghapp.core.trust import Trusted
 from ghapp.errors import ConfigError
 
 FILE_LIMIT: Final = 16 * 1024 * 1024
@@ -30,6 +34,8 @@ FILE_LIMIT: Final = 16 * 1024 * 1024
 NO_UID: Final = "00000000-0000-0000-0000-000000000000"
 """Stands for the uid that an object gets when it is created."""
 _NAMESPACE: Final = "default"
+BUILT_IN: Final = ("github-check", "cdevents")
+"""What the environment sets up, as if all of it were."""
 _BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -44,6 +50,12 @@ class Explained:
     events: tuple[dict[str, Any], ...] = ()
     resolution: tuple[Tried, ...] = ()
     """The rules that were asked for the commit, in their order, up to the one that matched."""
+    claim: Revision | None = None
+    """The commit that the object claims to be about."""
+    trusted: Trusted | None = None
+    """Whether its namespace may speak for that repository; None: it claims none."""
+    heard: Heard = UNHEARD
+    """What the Notifications say of it."""
     skipped: str = ""
 
     def as_json(self) -> dict[str, Any]:
@@ -60,6 +72,23 @@ class Explained:
                 {"rule": tried.rule, "matched": tried.matched, "why": tried.why}
                 for tried in self.resolution
             ],
+            "trust": (
+                {"trusted": self.trusted.yes, "why": self.trusted.why} if self.trusted else None
+            ),
+            "notifications": [one.id for one in self.heard.matched],
+            "providers": list(self.heard.audience.providers),
+            "settings": [
+                {
+                    "name": documented_name(setting.name),
+                    "value": msgspec.to_builtins(setting.value),
+                    "from": setting.said_by,
+                    "scope": RANKS[setting.rank],
+                }
+                for setting in self.heard.settings
+            ],
+            "failures": [
+                {"document": document.id, "why": why} for document, why in self.heard.failures
+            ],
             "milestones": [milestone.value for milestone in self.seen.told],
             "check": self.check,
             "cdevents": list(self.events),
@@ -71,7 +100,7 @@ class Explainer:
     """Knows the sources and the documents that decisions depend on."""
 
     adapters: Sequence[Adapter[Any]]
-    pipelines: tuple[Pipeline, ...] = ()
+    config: Config = NO_DOCUMENTS
     cluster: str = "default"
     dashboard_url: str = ""
 
@@ -101,16 +130,20 @@ class Explainer:
             reason = "it is not a run of its own: a part of another, told to be ignored, or new"
             return Explained(kind=kind, name=name, skipped=reason)
         asked = adapter.resolution(value, context) if adapter.resolution else ()
-        return replace(self._decided(kind, name, look), resolution=asked)
+        explained = self._decided(kind, name, look, msgspec.json.encode(document))
+        return replace(explained, resolution=asked, claim=look.revision)
 
-    def _decided(self, kind: str, name: str, look: Observation) -> Explained:
+    def _decided(self, kind: str, name: str, claimed: Observation, raw: bytes) -> Explained:
+        look, trusted = trust.applied(claimed, self.config.trust)
+        compiled = compile_documents(self.config, BUILT_IN, cluster=self.cluster)
+        heard = hear(compiled.listening, Case(look=look, raw=raw))
         rules = Rules(
             born=_BEGINNING,
             horizon=_BEGINNING,
-            pipelines=self.pipelines,
+            pipelines=self.config.pipelines,
             dashboard_url=self.dashboard_url,
         )
-        decision = decide(None, look, rules=rules)
+        decision = decide(None, look, audience=heard.audience, rules=rules)
         checks = [body(effect) for effect in decision.effects if isinstance(effect, SetCheck)]
         events = [
             cloudevent.structured(cdevents.render(effect))
@@ -123,11 +156,19 @@ class Explainer:
             seen=decision.seen[-1],
             check=checks[0] if checks else None,
             events=tuple(events),
+            trusted=trusted,
+            heard=heard,
         )
 
     def _adapter(self, document: dict[str, Any]) -> Adapter[Any] | None:
         found = (adapter for adapter in self.adapters if _is(document, adapter.resource))
         return next(found, None)
+
+
+def documented_name(setting: str) -> str:
+    """As documents spell it: ``logs.lineLength``."""
+    head, *rest = setting.split("_")
+    return head + "".join(word.capitalize() for word in rest)
 
 
 def read(path: str) -> list[dict[str, Any]]:

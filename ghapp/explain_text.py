@@ -1,12 +1,14 @@
 """What `checkrail explain` prints for people."""
 
+import msgspec
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from ghapp.explain import Explained
+from ghapp.core.audience import RANKS
+from ghapp.explain import Explained, documented_name
 
 
 def show(explained: Explained, console: Console) -> None:
@@ -23,6 +25,7 @@ def show(explained: Explained, console: Console) -> None:
     facts.add_row("commit", Text(_commit(explained)))
     console.print(Panel(facts, title=Text(heading), title_align="left"))
     _show_resolution(explained, console)
+    _show_audience(explained, console)
     if explained.check is not None:
         _show_check(explained.check, console)
     for event in explained.events:
@@ -33,7 +36,9 @@ def show(explained: Explained, console: Console) -> None:
 
 def _commit(explained: Explained) -> str:
     assert explained.seen is not None
-    revision = explained.seen.look.revision
+    revision, trusted = explained.claim, explained.trusted
+    if trusted and not trusted.yes:
+        return f"not shown: {trusted.why}"
     if revision is None:
         return (
             "none, so no check: annotate it with checkrail.dev/repository and checkrail.dev/commit"
@@ -50,6 +55,29 @@ def _show_resolution(explained: Explained, console: Console) -> None:
     if explained.resolution:
         console.print(Text("which commit is it about?", style="bold"))
         console.print(table)
+
+
+def _show_audience(explained: Explained, console: Console) -> None:
+    """Which documents are about it, and who had the last word on each setting."""
+    heard = explained.heard
+    table = Table.grid(padding=(0, 2))
+    for document in heard.matched:
+        table.add_row("matched", Text(document.id), Text(RANKS[document.rank], style="dim"))
+    for provider in heard.audience.recipients:
+        wanted = ", ".join(provider.milestones)
+        table.add_row("told", Text(provider.provider), Text(wanted, style="dim"))
+    for setting in heard.settings:
+        name = documented_name(setting.name)
+        table.add_row(name, Text(_shown(setting.value)), Text(f"by {setting.said_by}", style="dim"))
+    for document, why in heard.failures:
+        table.add_row(Text("failed", style="red"), Text(document.id), Text(why))
+    console.print(Text("who is told, and how?", style="bold"))
+    console.print(table if table.row_count else Text("nobody: no Notification is about it"))
+
+
+def _shown(value: object) -> str:
+    built = msgspec.to_builtins(value)
+    return built if isinstance(built, str) else msgspec.json.encode(built).decode()
 
 
 def _show_check(check: dict[str, object], console: Console) -> None:

@@ -33,7 +33,7 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 WatchType: TypeAlias = Literal["changed", "gone", "listed", "malformed", "missing"]
 LookResult: TypeAlias = Literal["told", "unchanged", "skipped", "conflict", "failed"]
-SkipReason: TypeAlias = Literal["not_a_run", "no_commit", "old", "too_large"]
+SkipReason: TypeAlias = Literal["not_a_run", "no_commit", "not_trusted", "old", "too_large"]
 WebhookResult: TypeAlias = Literal["accepted", "repeat", "forged", "malformed", "too_large"]
 PostedResult: TypeAlias = Literal[
     "accepted", "repeat", "forged", "malformed", "too_large",

@@ -4,10 +4,10 @@ Ports are small; a plug-in implements one of them in one file. Attributes are pr
 frozen classes fit.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -209,6 +209,9 @@ class Store(Protocol):
     async def drop(self, row: int) -> bool:
         """Forget a parked effect; False when there is no such row."""
 
+    async def park_orphans(self, sinks: Collection[str], *, reason: str, now: datetime) -> int:
+        """Give up what waits for any other sink than these; how many rows that were."""
+
     async def prune(self, before: datetime) -> int:
         """Forget what was done or given up before then, and subjects that ended."""
 
@@ -286,6 +289,15 @@ class UrgentGitHub(GitHub, Protocol):
         """Each item of a paged listing."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one try to deliver, as its sink's owner hears of it."""
+
+    sink: str
+    result: Literal["done", "again", "parked"]
+    reason: str = ""
+
+
 class Kube(Protocol):
     """One cluster's API. Failures are `Retry` or `Reject` with the API's status and message."""
 
@@ -301,6 +313,11 @@ class Kube(Protocol):
         self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Merge-patches."""
+
+    async def patch_status(
+        self, resource: Resource, namespace: str, name: str, status: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Merge-patches the status subresource."""
 
     async def pods(self, namespace: str, selector: str) -> list[dict[str, Any]]:
         """The pods that a label selector names, as many as one page of a list has."""
@@ -360,6 +377,12 @@ class SinkType:
     name: str
     settings: type[Struct]
     build: Callable[..., Sink]
+    provider: str = ""
+    """The `spec.type` of a Provider that declares one; empty: it is built in and not declared."""
+    secret_keys: Mapping[str, str] = field(default_factory=dict)
+    """What it reads of the Provider's Secret: key -> meaning."""
+    required_keys: tuple[str, ...] = ()
+    """Without which nothing can be delivered."""
     permissions: Mapping[str, str] = field(default_factory=dict)
     """GitHub App permissions that it uses, with the reason: ``{"checks:write": "..."}``."""
     access: tuple[Access, ...] = ()

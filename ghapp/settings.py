@@ -34,7 +34,7 @@ class Variable:
 
 
 VARIABLES: Final = (
-    Variable("CHECKRAIL_CONFIG", "a YAML file, or a folder of them, with Pipeline documents"),
+    Variable("CHECKRAIL_CONFIG", "a YAML file, or a folder of them, with documents"),
     Variable("CHECKRAIL_STORE", "where state is kept", "sqlite:///checkrail.db"),
     Variable("CHECKRAIL_LISTEN", "address and port of the web server", "0.0.0.0:8080"),
     Variable(
@@ -44,6 +44,11 @@ VARIABLES: Final = (
         "CHECKRAIL_CLUSTERS",
         "a folder with a kubeconfig for each further cluster to watch: `NAME/value`, "
         "`NAME/kubeconfig` (mounted Secrets) or `NAME.kubeconfig`",
+    ),
+    Variable(
+        "CHECKRAIL_SECRETS_NAMESPACE",
+        "namespace of the Secrets that ClusterProviders refer to",
+        "the one that checkrail runs in, else `checkrail`",
     ),
     Variable("CHECKRAIL_NAMESPACES", "comma list of namespaces to watch; empty: all"),
     Variable(
@@ -124,6 +129,8 @@ class Settings:
     cluster: str = "default"
     clusters: Path | None = None
     """Where the kubeconfigs of further clusters are mounted; looked at again each half minute."""
+    secrets_namespace: str = "checkrail"
+    """Of the Secrets that ClusterProviders refer to."""
     namespaces: tuple[str, ...] = ()
     selector: str = ""
     """Of the sources' own objects; what belongs to a selected run need not be selected."""
@@ -204,6 +211,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         port=port,
         cluster=reader.checked("CLUSTER", "default", kubeconfigs.wrong_name),
         clusters=_clusters(reader),
+        secrets_namespace=_secrets_namespace(reader),
         namespaces=_namespaces(reader),
         selector=reader.checked("SELECTOR", "", selector.problem),
         github=_github(reader),
@@ -343,6 +351,23 @@ def _namespaces(reader: _Reader) -> tuple[str, ...]:
         if not _DNS_LABEL.fullmatch(name):
             reader.wrong("NAMESPACES", f"{name!r} is not the name of a namespace")
     return names
+
+
+OWN_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+def _secrets_namespace(reader: _Reader) -> str:
+    value = reader.text("SECRETS_NAMESPACE") or _own_namespace()
+    if not _DNS_LABEL.fullmatch(value):
+        reader.wrong("SECRETS_NAMESPACE", f"{value!r} is not the name of a namespace")
+    return value
+
+
+def _own_namespace() -> str:
+    try:
+        return OWN_NAMESPACE.read_text(encoding="utf-8").strip() or "checkrail"
+    except (OSError, UnicodeDecodeError):
+        return "checkrail"
 
 
 _DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")

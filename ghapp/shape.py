@@ -5,10 +5,10 @@ a person wrote is looked through to its end.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Final
 
 from msgspec import inspect
 
@@ -39,25 +39,33 @@ def mistakes(
     value: Any, type_: inspect.Type, *, steps: Steps = (), words: Words = Words()
 ) -> Iterator[Mistake]:
     """All that is wrong with `value`."""
-    match type_:
-        case inspect.StructType():
-            yield from _struct(value, type_, steps, words)
-        case inspect.VarTupleType() | inspect.ListType():
-            yield from _sequence(value, type_, steps, words)
-        case inspect.UnionType():
-            yield from _optional(value, type_, steps, words)
-        case inspect.StrType():
-            yield from _text(value, type_, steps, words)
-        case inspect.LiteralType(values=allowed):
-            if value not in allowed:
-                choice = " or ".join(str(one) for one in allowed)
-                yield Mistake(steps, f"expected {choice}, found {shown(value)}")
-        case inspect.BoolType():
-            yield from _expected(value, bool, steps)
-        case inspect.AnyType():
-            return
-        case _:
-            raise TypeError(f"{type(type_).__name__} is not used in documents; teach shape.py")
+    look = _LOOKS.get(type(type_))
+    if look is None:
+        raise TypeError(f"{type(type_).__name__} is not used in documents; teach shape.py")
+    yield from look(value, type_, steps, words)
+
+
+def _anything(value: Any, type_: inspect.AnyType, steps: Steps, words: Words) -> Iterator[Mistake]:
+    yield from ()
+
+
+def _literal(
+    value: Any, type_: inspect.LiteralType, steps: Steps, words: Words
+) -> Iterator[Mistake]:
+    if value not in type_.values:
+        choice = " or ".join(str(one) for one in type_.values)
+        yield Mistake(steps, f"expected {choice}, found {shown(value)}")
+
+
+def _enum(value: Any, type_: inspect.EnumType, steps: Steps, words: Words) -> Iterator[Mistake]:
+    allowed = tuple(one.value for one in type_.cls)
+    if value not in allowed:
+        choice = ", ".join(str(one) for one in allowed)
+        yield Mistake(steps, f"expected one of {choice}, found {shown(value)}")
+
+
+def _bool(value: Any, type_: inspect.BoolType, steps: Steps, words: Words) -> Iterator[Mistake]:
+    yield from _expected(value, bool, steps)
 
 
 def _struct(value: Any, type_: inspect.StructType, steps: Steps, words: Words) -> Iterator[Mistake]:
@@ -93,8 +101,27 @@ def _sequence(
         return
     if len(value) < (type_.min_length or 0):
         yield Mistake(steps, f"expected at least {type_.min_length} of them")
+    if type_.max_length is not None and len(value) > type_.max_length:
+        yield Mistake(steps, f"expected at most {type_.max_length} of them, found {len(value)}")
+        return
     for index, item in enumerate(value):
         yield from mistakes(item, type_.item_type, steps=(*steps, index), words=words)
+
+
+def _map(value: Any, type_: inspect.DictType, steps: Steps, words: Words) -> Iterator[Mistake]:
+    if not isinstance(value, dict):
+        yield from _expected(value, dict, steps)
+        return
+    for key, item in value.items():
+        yield from mistakes(key, type_.key_type, steps=(*steps, key), words=words)
+        yield from mistakes(item, type_.value_type, steps=(*steps, key), words=words)
+
+
+def _number(value: Any, type_: inspect.IntType, steps: Steps, words: Words) -> Iterator[Mistake]:
+    if isinstance(value, bool) or not isinstance(value, int):
+        yield Mistake(steps, f"expected a whole number, found {shown(value)}")
+    elif (type_.ge is not None and value < type_.ge) or (type_.le is not None and value > type_.le):
+        yield Mistake(steps, f"expected {type_.ge} to {type_.le}, found {value}")
 
 
 def _optional(
@@ -124,6 +151,21 @@ def _text(value: Any, type_: inspect.StrType, steps: Steps, words: Words) -> Ite
 def _expected(value: Any, type_: type, steps: Steps) -> Iterator[Mistake]:
     if not isinstance(value, type_):
         yield Mistake(steps, f"expected {_NAMES[type_]}, found {shown(value)}")
+
+
+_LOOKS: Final[Mapping[type, Callable[[Any, Any, Steps, Words], Iterator[Mistake]]]] = {
+    inspect.StructType: _struct,
+    inspect.VarTupleType: _sequence,
+    inspect.ListType: _sequence,
+    inspect.DictType: _map,
+    inspect.UnionType: _optional,
+    inspect.StrType: _text,
+    inspect.IntType: _number,
+    inspect.LiteralType: _literal,
+    inspect.EnumType: _enum,
+    inspect.BoolType: _bool,
+    inspect.AnyType: _anything,
+}
 
 
 def shown(value: Any) -> str:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import inspect
 
-from ghapp import config, documents, shape
+from ghapp import config, document_rules, documents, shape
 from ghapp.core.pipeline import Pipeline, PipelineSpec
 from ghapp.errors import ConfigError
 
@@ -172,8 +172,8 @@ kind: Pipelin
     [
         ("checkrail.dev/v1alpha1", "checkrail.dev/v1", "1: Pipeline apps/shop: apiVersion: exp"),
         ("apiVersion: checkrail.dev/v1alpha1\n", "", "apiVersion: is missing"),
-        ("kind: Pipeline\n", "", "1: kind: is missing; there is Pipeline"),
-        ("kind: Pipeline\n", "kind: Secret\n", "kind: 'Secret' is unknown; there is Pipeline"),
+        ("kind: Pipeline\n", "", "1: kind: is missing; there are"),
+        ("kind: Pipeline\n", "kind: Secret\n", "kind: 'Secret' is unknown; there are"),
         ("kind: Pipeline\n", "kind: [Pipeline]\n", "kind: a list is unknown"),
         (", namespace: apps", "", "3: Pipeline shop: metadata.namespace: is missing"),
         ("name: shop, namespace: apps", "", "metadata.name: is missing"),
@@ -226,7 +226,7 @@ def test_an_environment_may_have_its_own_promotion(tmp_path: Path) -> None:
 
 
 def test_what_pipeline_controller_would_do_by_itself_is_not_done_in_silence(tmp_path: Path) -> None:
-    text = changed("checkrail.dev/v1alpha1", config.WEAVE).replace("    manual: true\n", "")
+    text = changed("checkrail.dev/v1alpha1", document_rules.WEAVE).replace("    manual: true\n", "")
     (line,) = wrong(tmp_path, text)
     assert "shop.yaml:11: " in line
     assert "spec.promotion.manual: false (the default of pipelines.weave.works/v1alpha1)" in line

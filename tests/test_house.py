@@ -30,6 +30,8 @@ BREACHES = {
     "door-cloudevents": ("ghapp/sinks/cdevents.py", "import cloudevents"),
     "door-prometheus": ("ghapp/server.py", "import prometheus_client"),
     "door-click": ("ghapp/serve.py", "import click"),
+    "door-cel": ("ghapp/core/rule.py", "import cel_expr_python"),
+    "door-jinja2": ("ghapp/config.py", "import jinja2"),
     "tests-only": ("ghapp/demo/__init__.py", "import playwright"),
 }
 """Contract -> a file of its subject, and an import that it must not have."""

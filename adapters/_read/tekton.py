@@ -393,8 +393,8 @@ def _ended(ended: Terminated) -> str:
     return f"exit code {ended.exit_code}{why}"
 
 
-def check_name(metadata: Metadata, name: str, revision: Revision | None) -> str:
-    """What the check is called: as its author says, as the reporter before us did, else by name."""
+def check_name(metadata: Metadata, revision: Revision | None) -> str:
+    """What an annotation calls the check: its author, or the reporter before us; empty: none."""
     notes = meta.annotations(metadata)
     if notes.check_name.strip():
         return notes.check_name.strip()
@@ -403,7 +403,7 @@ def check_name(metadata: Metadata, name: str, revision: Revision | None) -> str:
         return notes.status_context.strip()
     if rule == INTEGRATION and notes.integration_context.strip():
         return f"tekton: {notes.integration_context.strip()}"
-    return f"tekton / {name}"
+    return ""
 
 
 def last_time(*times: datetime | None) -> datetime | None:

@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import quote
 
 from ghapp.core import markdown
+from ghapp.core.audience import PLAIN, Presentation
 from ghapp.core.effects import Button, Check
 from ghapp.core.model import (
     Conclusion,
@@ -71,28 +72,33 @@ def render(
     notices: Sequence[Notice] = (),
     following: Next | None = None,
     dashboard_url: str = "",
+    presentation: Presentation = PLAIN,
 ) -> Check:
     """The check run that tells of `look`; `following` is where it can be promoted to."""
     done = look.phase.finished
     return Check(
-        name=check_name(look),
+        name=check_name(look, presentation.check_name),
         external_id=look.subject.external_id,
         status=STATUS.get(look.phase, "completed"),
         conclusion=(look.conclusion or CONCLUSION[look.phase]) if done else None,
-        title=_title(look),
-        summary=_summary(look, notices),
+        title=_title(presentation.message or _verdict(look)),
+        summary=_summary(look, notices, presentation.summary),
         started_at=look.started or look.created,
         completed_at=_completed(look) if done else None,
-        details_url=details_url(look, dashboard_url),
-        buttons=_buttons(look, following),
+        details_url=details_url(look, dashboard_url, presentation.dashboard_url),
+        buttons=_buttons(look, following, presentation.buttons),
     )
 
 
-def check_name(look: Observation) -> str:
-    """The adapter's name for it, with the cluster in front where the cluster has a name."""
+def check_name(look: Observation, otherwise: str = "") -> str:
+    """The adapter's name for it, with the cluster in front where the cluster has a name.
+
+    `otherwise` stands in place of both, unless the object itself says what its check is called.
+    """
     cluster = look.subject.cluster
     prefix = "" if cluster == DEFAULT_CLUSTER else f"{cluster} / "
-    name = markdown.plain(prefix + without_credentials(look.check_name))
+    chosen = prefix + look.check_name if look.named or not otherwise else otherwise
+    name = markdown.plain(without_credentials(chosen))
     if len(name) <= NAME_LIMIT:
         return name
     # Two long names may differ at their ends only, and a branch rule asks for one of them.
@@ -100,10 +106,11 @@ def check_name(look: Observation) -> str:
     return f"{markdown.cut(name, NAME_LIMIT - _MARK_LENGTH - 1)} {mark}"
 
 
-def details_url(look: Observation, template: str) -> str:
-    """The run's page: its own, else the template filled in; empty when there is none."""
-    if look.dashboard_url or not template:
-        return look.dashboard_url
+def details_url(look: Observation, template: str, otherwise: str = "") -> str:
+    """The run's page: its own, else `otherwise`, else the template filled in; empty: none."""
+    known = look.dashboard_url or otherwise
+    if known or not template:
+        return known
     fields = {
         "cluster": look.subject.cluster,
         "namespace": look.subject.namespace,
@@ -132,9 +139,8 @@ def _completed(look: Observation) -> datetime:
     return max(look.finished or begun, begun)
 
 
-def _title(look: Observation) -> str:
-    verdict = without_credentials(_verdict(look))
-    return markdown.cut(" ".join(markdown.plain(verdict).split()), TITLE_LIMIT)
+def _title(text: str) -> str:
+    return markdown.cut(" ".join(markdown.plain(without_credentials(text)).split()), TITLE_LIMIT)
 
 
 def _verdict(look: Observation) -> str:
@@ -179,8 +185,10 @@ def _hurt(step: Step) -> bool:
     return step.phase in {Phase.FAILED, Phase.ERRORED} and not step.tolerated
 
 
-def _summary(look: Observation, notices: Sequence[Notice]) -> str:
+def _summary(look: Observation, notices: Sequence[Notice], words: str) -> str:
     parts = [f"> {notice.text}" for notice in notices]
+    if words:
+        parts.append(words)
     if look.message:
         parts.append(_text(look.message, 1_000))
     if look.steps:
@@ -243,11 +251,14 @@ def _facts(look: Observation) -> str:
     return " · ".join(facts)
 
 
-def _buttons(look: Observation, following: Next | None) -> tuple[Button, ...]:
+def _buttons(
+    look: Observation, following: Next | None, offered: tuple[Verb, ...] | None
+) -> tuple[Button, ...]:
     """At most three, by state: what one is most likely to want comes first."""
     buttons = [_promote(following)] if following and look.phase is Phase.SUCCEEDED else []
     buttons += [_BUTTON[verb] for verb in look.verbs if verb in _BUTTON]
-    return tuple(buttons[:BUTTONS_LIMIT])
+    shown = [one for one in buttons if offered is None or one.identifier in offered]
+    return tuple(shown[:BUTTONS_LIMIT])
 
 
 _BUTTON: Final[Mapping[Verb, Button]] = {

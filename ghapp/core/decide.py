@@ -13,7 +13,8 @@ from typing import Final
 from msgspec.structs import replace
 
 from ghapp.core import cdevents, checks, excerpts
-from ghapp.core.effects import Check, Effect, SetCheck
+from ghapp.core.audience import NOBODY, Audience, Listening, phase_before
+from ghapp.core.effects import Check, Effect, EmitEvent, SetCheck
 from ghapp.core.model import (
     Conclusion,
     Milestone,
@@ -25,6 +26,7 @@ from ghapp.core.model import (
 )
 from ghapp.core.pipeline import Pipeline, next_environment
 from ghapp.core.seen import Excerpt, Notice, Seen
+from ghapp.core.trust import TrustPolicy
 
 NOTICES_KEPT: Final = 5
 
@@ -38,6 +40,9 @@ class Rules:
     horizon: datetime
     """What finished before is history, not news: a fresh store tells nobody of old runs."""
     pipelines: tuple[Pipeline, ...] = ()
+    trust: tuple[TrustPolicy, ...] = ()
+    listening: tuple[Listening, ...] = ()
+    """The Notifications, whoever has the last word last."""
     dashboard_url: str = ""
 
 
@@ -58,14 +63,16 @@ def decide(
     *,
     previous: Seen | None = None,
     gone: bool = False,
+    audience: Audience = NOBODY,
     rules: Rules,
 ) -> Decision:
     """What a look changes.
 
     `previous` is the open row of a long-lived object's other run, if it has one; `gone` says that
-    this was the object's last state.
+    this was the object's last state; `audience` is who is told of it, and how.
     """
-    own = _own(before, look, previous, gone, rules)
+    known = replace(before, audience=audience) if before else None
+    own = _own(known or _blank(look, previous, audience), look, previous, gone, rules)
     if previous is None or not previous.open or not own.seen:
         return own
     ended = _supersede(previous, look, rules)
@@ -112,13 +119,12 @@ def excerpted(before: Seen, excerpt: Excerpt, *, attempt: int, rules: Rules) -> 
 
 
 def _own(
-    before: Seen | None, look: Observation, previous: Seen | None, gone: bool, rules: Rules
+    before: Seen, look: Observation, previous: Seen | None, gone: bool, rules: Rules
 ) -> Decision:
-    if before is None:
-        blank = _blank(look, previous)
+    if not before.version:
         if previous is None and _is_history(look, rules):
-            return Decision(seen=(_silent(blank, look, rules),))
-        return _tell(blank, look, rules, closed=gone)
+            return Decision(seen=(_silent(before, look, rules),))
+        return _tell(before, look, rules, closed=gone)
     if _moved_on(before.look, look):
         return _move_on(before, look, rules, gone)
     returned = before.closed and previous is not None
@@ -132,10 +138,11 @@ def _own(
     return _tell(before, settled, rules, closed=gone)
 
 
-def _blank(look: Observation, previous: Seen | None) -> Seen:
+def _blank(look: Observation, previous: Seen | None, audience: Audience) -> Seen:
     return Seen(
         look=look,
         version=0,
+        audience=audience,
         chain=cdevents.chain_id(look),
         incident=previous.incident if previous else "",
         occurrences=previous.occurrences if previous else (),
@@ -162,6 +169,7 @@ def _silent(blank: Seen, look: Observation, rules: Rules) -> Seen:
         told=cdevents.milestones(look),
         occurrences=tuple(occurrence.key for occurrence in look.occurrences),
         check=_check(blank, look, rules),
+        shown=blank.audience.providers,
     )
 
 
@@ -280,6 +288,7 @@ def _next_attempt(before: Seen, look: Observation) -> Seen:
         before,
         told=(),
         check=None,
+        shown=(),
         notices=(),
         excerpt=None,
         closed=False,
@@ -301,8 +310,8 @@ def _tell(
     told, milestones = _milestones(before, look)
     occurrences, incident, happened = _occurrences(before, look)
     check = _check(before, look, rules)
-    changed = check if check != before.check else None
-    if before.version and not (told or happened or changed or closed != before.closed):
+    to = _viewers(before, check)
+    if before.version and not (told or happened or to or closed != before.closed):
         return NOTHING
     after = replace(
         before,
@@ -312,15 +321,30 @@ def _tell(
         occurrences=occurrences,
         incident=incident,
         check=check,
-        serial=before.serial + (changed is not None),
+        serial=before.serial + bool(to),
+        shown=tuple(sorted({*before.shown, *to})),
+        old_phase=phase_before(look, before.look if before.version else None, before.old_phase),
         closed=closed,
     )
     effects: tuple[Effect, ...] = (*milestones, *happened)
-    if changed is not None and look.revision is not None:
-        check_effect = _set_check(before, after, changed, look.revision, rules)
-        effects = (replace(check_effect, progress=check_effect.progress and not urgent), *effects)
+    if to and check is not None and look.revision is not None:
+        check_effect = _set_check(before, after, check, look.revision, rules)
+        progress = check_effect.progress and not urgent
+        effects = (replace(check_effect, progress=progress, to=to), *effects)
     logs = excerpts.wanted(before, look)
     return Decision(seen=(after,), effects=(*effects, logs) if logs else effects)
+
+
+def _viewers(before: Seen, check: Check | None) -> tuple[str, ...]:
+    """The providers that have to be told of the check: all, or those that were not told yet."""
+    if check is None:
+        return ()
+    everybody = {*before.shown, *before.audience.providers}
+    return tuple(sorted(everybody if check != before.check else everybody - set(before.shown)))
+
+
+def _listeners(audience: Audience, milestone: Milestone) -> tuple[str, ...]:
+    return tuple(one.provider for one in audience.recipients if one.wants(milestone))
 
 
 def _milestones(
@@ -329,15 +353,22 @@ def _milestones(
     owed = tuple(m for m in cdevents.milestones(look) if m not in before.told)
     if look.living:
         return owed, ()  # CDEvents tells what became of it (its occurrences), not how it ran
-    events = (cdevents.milestone_event(look, milestone, before.chain) for milestone in owed)
-    return owed, tuple(event for event in events if event)
+    events = (
+        (cdevents.milestone_event(look, milestone, before.chain), milestone) for milestone in owed
+    )
+    return owed, tuple(
+        replace(event, to=_listeners(before.audience, milestone))
+        for event, milestone in events
+        if event
+    )
 
 
 def _occurrences(
     before: Seen, look: Observation
 ) -> tuple[tuple[str, ...], str, tuple[Effect, ...]]:
     """Keys told, the open incident, and the events; a recovery resolves what was open."""
-    known, incident, events = before.occurrences, before.incident, []
+    known, incident = before.occurrences, before.incident
+    events: list[EmitEvent] = []
     for occurrence in look.occurrences:
         told = _numbered(before, look, occurrence)
         if told.key in known:
@@ -350,7 +381,8 @@ def _occurrences(
         resolved = _resolution(look, incident)
         events.append(cdevents.occurrence_event(look, resolved, before.chain, incident))
         known, incident = (*known, resolved.key), ""
-    return known[-_OCCURRENCES_KEPT:], incident, tuple(events)
+    to = _listeners(before.audience, Milestone.FINISHED)
+    return known[-_OCCURRENCES_KEPT:], incident, tuple(replace(event, to=to) for event in events)
 
 
 def _numbered(before: Seen, look: Observation, occurrence: Occurrence) -> Occurrence:
@@ -394,6 +426,7 @@ def _check(before: Seen, look: Observation, rules: Rules) -> Check | None:
         notices=before.notices,
         following=following,
         dashboard_url=rules.dashboard_url,
+        presentation=before.audience.presentation,
     )
 
 
@@ -409,6 +442,8 @@ def _set_check(
         serial=after.serial,
         attempt=after.attempt,
         progress=quiet and check.status != "completed",
+        interval=after.audience.presentation.progress_interval,
+        to=after.shown,
         annotations=after.excerpt.annotations if after.excerpt else (),
         search=after.look.created < rules.born,
     )

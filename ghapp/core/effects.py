@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from ghapp.core.annotations import Annotation
 from ghapp.core.model import Conclusion, LogSource, Repository, Subject
+from ghapp.core.notification import LogSettings
 from ghapp.core.source import Create, Patch
 
 
@@ -64,6 +65,10 @@ class SetCheck(_Effect, tag="set-check", frozen=True, kw_only=True):
     """A completed check is final on GitHub: a long-lived object that runs again gets a new one."""
     progress: bool = False
     """Nothing but details changed since the last state: it can wait for the progress interval."""
+    interval: float | None = None
+    """Seconds that progress waits; None: as the process is set."""
+    to: tuple[str, ...] = ()
+    """The providers that are told."""
     annotations: tuple[Annotation, ...] = ()
     """On files and lines; GitHub appends what is sent, so the sink sends each set once."""
     search: bool = False
@@ -91,6 +96,7 @@ class ReadLogs(_Effect, tag="read-logs", frozen=True, kw_only=True):
     subject: Subject
     logs: tuple[LogSource, ...]
     attempt: int = 0
+    settings: LogSettings = LogSettings()
 
     @property
     def lane(self) -> str:
@@ -124,6 +130,8 @@ class EmitEvent(_Effect, tag="emit-event", frozen=True, kw_only=True):
     content: dict[str, Any]
     chain: str
     links: tuple[Link, ...] = ()
+    to: tuple[str, ...] = ()
+    """The providers that are told."""
     custom: dict[str, Any] = {}
 
     @property

@@ -11,6 +11,10 @@ _MARKUP: Final = re.compile(r"([\\`*_{}\[\]<>#|~!&$])")
 _MENTION: Final = re.compile(r"@(?=[\w-])")
 _REFERENCE: Final = re.compile(r"#(?=\d)")
 _LINK: Final = re.compile(r"(?i)\b(https?|ftp|mailto|www)(?=[:.])")
+_BLOCK: Final = re.compile(r"^(\d{0,9})((?<!\d)[-+=]|(?<=\d)[.)](?=\s|$))")
+"""What would begin a list, a rule, or make the line above a heading."""
+_UNFINISHED: Final = re.compile(r"(?i)(?:[@#]|\b(?:https?|ftp|mailto|www))$")
+"""What the next piece of text could make a mention, a reference or a link of."""
 _SPACE: Final = re.compile(r"\s+")
 # Control characters and the bidirectional overrides (Trojan Source, CVE-2021-42574).
 _HOSTILE: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -26,6 +30,12 @@ def text(foreign: str, limit: int = 300) -> str:
     line = _REFERENCE.sub("#" + _JOINER, line)
     line = _LINK.sub(lambda match: match[0] + _JOINER, line)
     return _MARKUP.sub(r"\\\1", line)
+
+
+def anywhere(foreign: str, limit: int = 300) -> str:
+    """As `text`, where it may stand first on a line, or right before other foreign text."""
+    line = _BLOCK.sub(r"\1\\\2", text(foreign, limit))
+    return line + _JOINER if _UNFINISHED.search(line) else line
 
 
 def code(foreign: str, limit: int = 300) -> str:

@@ -223,6 +223,8 @@ class Observation(Value, frozen=True, kw_only=True):
     """What runs, not this run of it: the pipeline, the CronJob, the release."""
     check_name: str
     """The same for every run of the same thing, so that it can be a required check."""
+    named: bool = False
+    """An annotation of the object gave the check its name."""
     created: datetime
     started: datetime | None = None
     """None as long as nothing ran; scheduling and validation do not count."""

@@ -1,9 +1,13 @@
-"""Which sinks want an effect, and from when on."""
+"""Which sinks want an effect, and from when on.
+
+What is told of a run goes to the providers that the decision named (`to`); what somebody asked for
+goes to whatever does it.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
-from ghapp.core.effects import Effect, SetCheck
+from ghapp.core.effects import Effect, EmitEvent, SetCheck
 
 Accepts = Callable[[Effect], bool]
 """Whether a sink wants an effect."""
@@ -24,10 +28,15 @@ def route(
         (effect, name, now + _hold(effect, progress_interval))
         for effect in effects
         for name, accepts in sinks.items()
-        if accepts(effect)
+        if _is_for(effect, name) and accepts(effect)
     ]
 
 
+def _is_for(effect: Effect, sink: str) -> bool:
+    return not isinstance(effect, SetCheck | EmitEvent) or sink in effect.to
+
+
 def _hold(effect: Effect, progress_interval: float) -> timedelta:
-    held = isinstance(effect, SetCheck) and effect.progress
-    return timedelta(seconds=progress_interval if held else 0)
+    if not (isinstance(effect, SetCheck) and effect.progress):
+        return timedelta()
+    return timedelta(seconds=progress_interval if effect.interval is None else effect.interval)

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from ghapp.core.annotations import Annotation
+from ghapp.core.audience import Audience
 from ghapp.core.effects import Check
 from ghapp.core.model import Milestone, Observation, Value
 
@@ -43,6 +44,12 @@ class Seen(Value, frozen=True, kw_only=True):
     """Of the present attempt's logs; None: not read."""
     chain: str = ""
     """Pinned at the first look, so that all events of a run carry the same one."""
+    audience: Audience = Audience()
+    """As of the last look."""
+    shown: tuple[str, ...] = ()
+    """The providers that have the present attempt's check: who was shown its begin sees its end."""
+    old_phase: str = ""
+    """That the run was in before its present one."""
     closed: bool = False
     """A long-lived object went on to another revision, or is gone: nothing more will come."""
 

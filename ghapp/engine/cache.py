@@ -21,6 +21,8 @@ class Entry:
     object: Any
     namespace: str
     name: str
+    raw: bytes | None = None
+    """Whole, as the API server wrote it, where somebody asks about all of it."""
     gone: bool = False
     failed: int = 0
     """Looks in a row that failed for a reason of ours."""
@@ -43,7 +45,16 @@ class Cache:
     settled: dict[str, str] = field(default_factory=dict)
     """Objects whose end is told, and their namespace: whatever more is said changes nothing."""
 
-    def put(self, uid: str, namespace: str, name: str, value: Any, *, gone: bool = False) -> bool:
+    def put(
+        self,
+        uid: str,
+        namespace: str,
+        name: str,
+        value: Any,
+        *,
+        raw: bytes | None = None,
+        gone: bool = False,
+    ) -> bool:
         """A look at an object; False when it is settled and needs none."""
         if uid in self.settled:
             if gone:
@@ -51,7 +62,7 @@ class Cache:
             return False
         self.strangers.pop(uid, None)
         entry = self.entries.setdefault(uid, Entry(value, namespace, name))
-        entry.object, entry.gone = value, gone
+        entry.object, entry.raw, entry.gone = value, raw, gone
         return True
 
     def settle(self, uid: str) -> None:

@@ -274,6 +274,12 @@ class Waiting:
         """Not yet."""
         raise Retry(self.reason)
 
+    async def patch_status(
+        self, resource: Resource, namespace: str, name: str, status: Any
+    ) -> dict[str, Any]:
+        """Not yet."""
+        raise Retry(self.reason)
+
     async def pods(self, namespace: str, selector: str) -> list[dict[str, Any]]:
         """Not yet."""
         raise Retry(self.reason)

@@ -1,16 +1,25 @@
 """Where decisions become commits: rules, routing and the one transaction, shared by all loops."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
 
+from ghapp import log as logs
+from ghapp.core import trust
+from ghapp.core.audience import Audience, hear, needs_object
+from ghapp.core.case import Case
 from ghapp.core.decide import Decision, Rules, excerpted, noticed
 from ghapp.core.effects import Effect, ReadLogs
+from ghapp.core.model import Observation
+from ghapp.core.notification import Notification
 from ghapp.core.routing import route
 from ghapp.core.seen import Excerpt, Notice
 from ghapp.errors import Conflict
 from ghapp.ports import Addressed, Clock, Commit, Settled, Sink, Store
+
+log = logs.get(__name__)
 
 REMEMBERED: Final = timedelta(days=13)
 """Less than upkeep keeps rows; GitHub gives up on an unfinished check after 14 days."""
@@ -18,17 +27,41 @@ CONFLICTS_BORNE: Final = 20
 """Two loops may decide on one row; each look anew succeeds unless the other is faster each time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+Blame = Callable[[Notification, str], None]
+"""A document has an expression or a template that failed, and how."""
+
+
+def _nobody_to_blame(document: Notification, reason: str) -> None:
+    log.warning("a document failed", document=document.id, reason=reason)
+
+
+def _nobody_denied(namespace: str, reason: str) -> None:
+    log.info("a commit is not shown", namespace=namespace, reason=reason)
+
+
+@dataclass(slots=True, kw_only=True)
 class Desk:
     """Commits decisions, addressed to the sinks that want them."""
 
     store: Store
     standing: Rules
-    """As set at the start; see `rules`."""
+    """As the documents are now; see `rules` and `revise`."""
     sinks: Mapping[str, Sink]
+    """May change while it runs."""
     clock: Clock
     progress_interval: float
     """Seconds."""
+    blame: Blame = _nobody_to_blame
+    denied: Callable[[str, str], None] = _nobody_denied
+    """A namespace claims a commit that it must not speak for, and why it must not."""
+    edition: int = 0
+    """How often the documents changed."""
+    whole_objects: bool = False
+    """Whether a document asks about more of an object than its adapter reads."""
+    _revised: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.whole_objects = needs_object(self.standing.listening)
 
     @property
     def rules(self) -> Rules:
@@ -39,6 +72,33 @@ class Desk:
         """
         horizon = max(self.standing.horizon, self.clock() - REMEMBERED)
         return replace(self.standing, horizon=horizon)
+
+    def revise(self, rules: Rules) -> None:
+        """From now on these count; whoever waits for `revised` looks again."""
+        self.standing, self.edition = rules, self.edition + 1
+        self.whole_objects = needs_object(rules.listening)
+        self._revised.set()
+        self._revised = asyncio.Event()
+
+    async def revised(self, since: int) -> int:
+        """Returns the edition once it is another than `since`."""
+        while self.edition == since:
+            await self._revised.wait()
+        return self.edition
+
+    def trusted(self, look: Observation) -> Observation:
+        """`look` without the commit that its namespace must not speak for."""
+        told, verdict = trust.applied(look, self.standing.trust)
+        if verdict and not verdict.yes:
+            self.denied(look.subject.namespace, verdict.why)
+        return told
+
+    def hear(self, case: Case) -> Audience:
+        """Who is told of a run, and how, as the documents are now."""
+        heard = hear(self.standing.listening, case)
+        for document, reason in heard.failures:
+            self.blame(document, reason)
+        return heard.audience
 
     async def commit(
         self,

@@ -97,6 +97,15 @@ class KubeClient:
         answer = await self._ask("PATCH", path, body=body, content=content)
         return decode(answer, dict[str, Any])
 
+    async def patch_status(
+        self, resource: Resource, namespace: str, name: str, status: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Merge-patches the status subresource: nothing else can be changed by that."""
+        path = f"{resource.path(namespace, name)}/status"
+        content = "application/merge-patch+json"
+        answer = await self._ask("PATCH", path, body={"status": status}, content=content)
+        return decode(answer, dict[str, Any])
+
     async def served(self, resource: Resource) -> bool:
         """Whether the API server knows the resource: its CRD is installed."""
         try:

@@ -32,6 +32,7 @@ from ghapp.engine.kube_events import (
     Malformed,
     Missing,
     Reader,
+    never,
 )
 from ghapp.engine.kube_wire import Page
 from ghapp.errors import DeliveryError, Retry
@@ -88,11 +89,12 @@ async def follow(
     *,
     selector: str = "",
     pace: Pace = Pace(),
-    keep_raw: bool = False,
+    keep_raw: Callable[[], bool] = never,
 ) -> AsyncGenerator[Event]:
     """All that happens to the resource's objects, in one namespace or in all (empty).
 
     With a label `selector`, an object that is not selected any more is as good as `Gone`.
+    `keep_raw` is asked for each object: somebody may begin to want them whole.
     """
     reader = Reader(reads, keep_raw=keep_raw)
     course = _Course(api, resource, namespace, selector, reader=reader, pace=pace)

@@ -19,7 +19,7 @@ from ghapp.core.effects import Cancel, Promote, ReadLogs, Reconcile, Rerun
 from ghapp.engine.desk import Desk
 from ghapp.errors import Reject, Retry
 from ghapp.metrics import DeliveryResult, Metrics
-from ghapp.ports import Again, Claimed, Done, Parked, Receipt, Settled, Sink
+from ghapp.ports import Again, Claimed, Done, Outcome, Parked, Receipt, Settled, Sink
 
 log = logs.get(__name__)
 
@@ -41,6 +41,15 @@ SILENT: Final = Receipt()
 """Nothing to keep and nobody to tell."""
 
 
+def _never(sink: str) -> bool:
+    """Where no sink is declared, none is paused."""
+    return False
+
+
+def _nobody(outcome: Outcome) -> None:
+    """Nobody asks what became of deliveries."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Outbox:
     """Delivers, settles, and answers whoever asked."""
@@ -49,6 +58,10 @@ class Outbox:
     metrics: Metrics
     jitter: Callable[[], float]
     at_once: int = AT_ONCE
+    paused: Callable[[str], bool] = _never
+    """Whether what waits for a sink has to wait on."""
+    heard: Callable[[Outcome], None] = _nobody
+    """Told of the end of every try."""
     _running: dict[str, set[asyncio.Task[None]]] = field(default_factory=dict)
 
     @property
@@ -58,9 +71,16 @@ class Outbox:
 
     async def run(self) -> None:
         """Delivers until cancelled."""
+        loops: dict[str, asyncio.Task[None]] = {}
         async with asyncio.TaskGroup() as group:
-            for sink in self.sinks:
-                group.create_task(self._run(sink), name=f"outbox {sink}")
+            while True:
+                edition = self.desk.edition
+                sinks = set(self.sinks)
+                for sink in sinks - loops.keys():
+                    loops[sink] = group.create_task(self._run(sink), name=f"outbox {sink}")
+                for sink in loops.keys() - sinks:
+                    loops.pop(sink).cancel()
+                await self.desk.revised(edition)
 
     async def step(self, now: datetime) -> int:
         """Delivers everything that is due at `now`, once; how many rows that were."""
@@ -95,6 +115,8 @@ class Outbox:
 
     async def _begin(self, sink: str, running: set[asyncio.Task[None]]) -> float:
         """Begins what is due, as far as there is room; seconds until something else may be."""
+        if self.paused(sink):
+            return IDLE
         room = self.at_once - len(running)
         try:
             claimed = await self.desk.store.claim(sink, self.desk.clock(), room) if room else ()
@@ -118,7 +140,10 @@ class Outbox:
             began = asyncio.get_running_loop().time()
             settled, receipt = await self._try(row)
             seconds = asyncio.get_running_loop().time() - began
-            self.metrics.delivery(row.sink, _RESULT[type(settled)], seconds)
+            result = _RESULT[type(settled)]
+            self.metrics.delivery(row.sink, result, seconds)
+            reason = "" if isinstance(settled, Done) else settled.reason
+            self.heard(Outcome(sink=row.sink, result=result, reason=reason))
             told = replace(receipt, notice=receipt.notice or _apology(row, settled))
             tries = 0
             while not await self._settle(
@@ -128,7 +153,9 @@ class Outbox:
                 await asyncio.sleep(retry.backoff(tries, self.jitter(), cap=LONGEST_AGAIN))
 
     async def _try(self, row: Claimed) -> tuple[Settled, Receipt]:
-        sink, slot = self.sinks[row.sink], replace(row.slot, tries=row.tries)
+        sink, slot = self.sinks.get(row.sink), replace(row.slot, tries=row.tries)
+        if sink is None:  # it went in this moment
+            return self._parked(row, "its Provider is gone"), SILENT
         try:
             async with asyncio.timeout(DELIVERY_LIMIT):
                 receipt = await sink.deliver(row.effect, key=row.key, slot=slot)

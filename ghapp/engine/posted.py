@@ -13,6 +13,8 @@ import msgspec
 from msgspec.structs import replace
 
 from ghapp import log as logs
+from ghapp.core.audience import phase_before
+from ghapp.core.case import Case
 from ghapp.core.decide import NOTHING, Decision, decide
 from ghapp.core.model import Observation, Subject
 from ghapp.core.posted import Posted, parse
@@ -87,7 +89,11 @@ class Postbox:
         look = self._observe(adapter, posted)
         if look is None:
             return "ignored", NOTHING
-        decision = await self._owed(look, newest)
+        trusted = self.desk.trusted(look)
+        if trusted is not look:
+            look = trusted
+            self.metrics.skipped("not_trusted")
+        decision = await self._owed(look, newest, msgspec.json.encode(posted.manifest))
         return "told" if decision.effects else "unchanged", decision
 
     async def _newest(self, posted: Posted) -> Seen | None:
@@ -115,7 +121,7 @@ class Postbox:
         look = adapter.observe(found, context)
         return replace(look, verbs=(), turn=_TURN if look.living else "") if look else None
 
-    async def _owed(self, look: Observation, newest: Seen | None) -> Decision:
+    async def _owed(self, look: Observation, newest: Seen | None, raw: bytes) -> Decision:
         key = look.subject.key
         before = await self.desk.store.seen(key)
         previous = newest if newest and newest.look.subject.key != key else None
@@ -123,4 +129,7 @@ class Postbox:
             # An event says when it was emitted, and nothing of when its run came up, nor its commit
             # once more.
             look = replace(look, created=min(before.look.created, look.created))
-        return decide(before, look, previous=previous, rules=self.desk.rules)
+        was, remembered = (before.look, before.old_phase) if before else (None, "")
+        case = Case(look=look, raw=raw, old_phase=phase_before(look, was, remembered))
+        audience = self.desk.hear(case)
+        return decide(before, look, previous=previous, audience=audience, rules=self.desk.rules)

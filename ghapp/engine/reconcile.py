@@ -13,6 +13,8 @@ from typing import Any, Final
 
 from ghapp import log as logs
 from ghapp.core import retry
+from ghapp.core.audience import phase_before
+from ghapp.core.case import Case
 from ghapp.core.decide import NOTHING, Decision, decide, vanished
 from ghapp.core.model import Observation
 from ghapp.core.seen import Seen
@@ -78,7 +80,9 @@ class Source:
                 gone = isinstance(event, Gone)
                 if gone and await self._left(head.uid, head.namespace, head.name):
                     self._forget(head.uid)
-                elif self.cache.put(head.uid, head.namespace, head.name, value, gone=gone):
+                elif self.cache.put(
+                    head.uid, head.namespace, head.name, value, raw=event.raw, gone=gone
+                ):
                     await self.queue.put(head.uid)
             case Listed(keys=keys):
                 await self._bury(keys, namespace)
@@ -203,6 +207,11 @@ class Source:
 
     # -- looking ------------------------------------------------------------------------------
 
+    async def reconsider(self) -> None:
+        """The documents changed: everything that is not told to its end is looked at again."""
+        for uid in list(self.cache.entries):
+            await self._mark(uid)
+
     async def work(self) -> None:
         """Looks at what is marked, until cancelled."""
         while True:
@@ -274,7 +283,15 @@ class Source:
             deleted=entry.gone,
             find=self.surroundings.finder(uid),
         )
-        return self.adapter.observe(entry.object, context)
+        look = self.adapter.observe(entry.object, context)
+        return self._trusted(look) if look else None
+
+    def _trusted(self, look: Observation) -> Observation:
+        """Without the commit that its namespace must not speak for."""
+        trusted = self.desk.trusted(look)
+        if trusted is not look:
+            self.metrics.skipped("not_trusted")
+        return trusted
 
     async def _told(self, uid: str, entry: Entry, look: Observation, *, gone: bool) -> bool:
         """Commits what the look changes; False: it has to wait for the children's list."""
@@ -312,7 +329,14 @@ class Source:
             previous = await store.latest(look.subject.object_key)
             if previous is not None and previous.look.subject.key == key:
                 previous = None
-        decision = decide(before, look, previous=previous, gone=gone, rules=self.desk.rules)
+        audience = self.desk.hear(self._case(entry, look, before))
+        decision = decide(
+            before, look, previous=previous, gone=gone, audience=audience, rules=self.desk.rules
+        )
         if decision.seen:
             entry.seen = None  # until it is committed: after a conflict it is read anew
         return decision
+
+    def _case(self, entry: Entry, look: Observation, before: Seen | None) -> Case:
+        was, remembered = (before.look, before.old_phase) if before else (None, "")
+        return Case(look=look, raw=entry.raw, old_phase=phase_before(look, was, remembered))

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from ghapp import log as logs
 from ghapp.core.source import Child, Neighbour, Part, Resource
+from ghapp.engine.desk import Desk
 from ghapp.engine.kube_events import Changed, Event, Gone, Listed, Malformed, Missing
 from ghapp.engine.kube_follow import Api, Pace, follow
 from ghapp.engine.reconcile import WORKERS, Source
@@ -38,12 +39,14 @@ class Watch:
     the parts of a selected run need not be selected themselves.
     """
 
+    desk: Desk
     sources: tuple[Source, ...]
     namespaces: tuple[str, ...]
     """To watch; ("",) means all of them."""
     api: Api
     metrics: Metrics
     pace: Pace
+    _relist: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
         """Follows and looks until cancelled."""
@@ -53,12 +56,27 @@ class Watch:
         async with asyncio.TaskGroup() as group:
             for (resource, selector), readers in feeds.items():
                 for namespace in self.namespaces:
-                    feed = self._feed(resource, readers, namespace, selector=selector)
-                    group.create_task(feed)
+                    group.create_task(
+                        self._for_ever(resource, readers, namespace, selector=selector)
+                    )
+            group.create_task(self._heed_documents())
             for source in self.sources:
                 group.create_task(self._hurry(source))
                 for _ in range(WORKERS):
                     group.create_task(source.work())
+
+    async def _heed_documents(self) -> None:
+        """What the documents say may change at any time, and then counts for all open runs."""
+        edition, whole = self.desk.edition, self.desk.whole_objects
+        while True:
+            edition = await self.desk.revised(edition)
+            wanted, whole = self.desk.whole_objects and not whole, self.desk.whole_objects
+            if wanted:  # what is known of the objects does not do: they are listed again
+                self._relist.set()
+                self._relist = asyncio.Event()
+                continue
+            for source in self.sources:
+                await source.reconsider()
 
     async def _hurry(self, source: Source) -> None:
         await self.pace.sleep(PATIENCE)
@@ -71,13 +89,37 @@ class Watch:
                 feeds.setdefault((reader.resource, reader.selector), []).append(reader)
         return feeds
 
+    async def _for_ever(
+        self, resource: Resource, readers: list["Reader"], namespace: str, *, selector: str
+    ) -> None:
+        """A feed, begun anew whenever everything has to be listed again."""
+        while True:
+            relist = asyncio.create_task(self._relist.wait())
+            feed = asyncio.create_task(self._feed(resource, readers, namespace, selector=selector))
+            try:
+                await asyncio.wait({feed, relist}, return_when=asyncio.FIRST_COMPLETED)
+                if feed.done():
+                    return feed.result()
+            finally:
+                relist.cancel()
+                feed.cancel()
+                await asyncio.gather(relist, feed, return_exceptions=True)
+
     async def _feed(
         self, resource: Resource, readers: list["Reader"], namespace: str, *, selector: str
     ) -> None:
         for reader in readers:
             await reader.ready()
         reads = tuple(dict.fromkeys(reader.reads for reader in readers))
-        events = follow(self.api, resource, namespace, reads, selector=selector, pace=self.pace)
+        events = follow(
+            self.api,
+            resource,
+            namespace,
+            reads,
+            selector=selector,
+            pace=self.pace,
+            keep_raw=lambda: self.desk.whole_objects,
+        )
         async with aclosing(events):
             async for heard in events:
                 event = _told_apart(heard)

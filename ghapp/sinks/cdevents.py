@@ -18,7 +18,7 @@ from ghapp.ports import Http, Receipt, SinkType, Slot
 Url = Annotated[str, Meta(max_length=2048, pattern=r"^https?://[^\s/?#@]+([/?]\S*)?$")]
 
 
-class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """Where CDEvents go, and how."""
 
     url: Url
@@ -49,4 +49,4 @@ class CDEvents:
         return None
 
 
-SINK = SinkType("cdevents", Settings, CDEvents)
+SINK = SinkType("cdevents", Settings, CDEvents, provider="cdevents")

@@ -208,5 +208,6 @@ SINK = SinkType(
     "github-check",
     Settings,
     GithubCheck,
+    provider="github",
     permissions={"checks:write": "creates and updates a check for each run, and hears its buttons"},
 )

@@ -127,6 +127,12 @@ SET state = 'parked', head = 0, tries = tries + :tried, uncertain = max(uncertai
     reason = :reason, settled = :now
 WHERE row = :row;
 
+-- name: effects_orphaned
+-- What waits for a sink that there is not, and is not on its way.
+UPDATE effects SET state = 'parked', head = 0, reason = :reason, settled = :now
+WHERE state = 'pending' AND sink NOT IN (SELECT value FROM json_each(:sinks))
+  AND NOT EXISTS (SELECT 1 FROM held WHERE held.sink = effects.sink AND held.row = effects.row);
+
 -- name: effect_revive
 -- A parked effect waits again, as if it was never tried, but for what is not known.
 UPDATE effects SET state = 'pending', tries = 0, reason = '', settled = NULL, due = :now

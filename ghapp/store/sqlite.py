@@ -10,7 +10,7 @@ import json
 import logging
 import sqlite3
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
@@ -216,6 +216,14 @@ class SqliteStore:
     async def drop(self, row: int) -> bool:
         """Forget a parked effect; False when there is no such row."""
         return await self._writer.do(lambda db: self._lanes.drop(db, row))
+
+    async def park_orphans(self, sinks: Collection[str], *, reason: str, now: datetime) -> int:
+        """Give up what waits for any other sink than these; how many rows that were."""
+        self._time.tell(now)
+        values = {"sinks": json.dumps(sorted(sinks)), "reason": reason, "now": micros(now)}
+        return await self._writer.do(
+            lambda db: db.execute(SQL["effects_orphaned"], values).rowcount, bell=self._changed
+        )
 
     # --- the file -----------------------------------------------------------------------------
 

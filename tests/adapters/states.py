@@ -15,6 +15,7 @@ from tests.adapters import test_flux_helmrelease as helm
 from tests.adapters import test_tekton_customrun as custom
 from tests.adapters.flux import SHA, applied, kustomization
 from tests.adapters.test_tekton import VALIDATION, condition
+from tests.core.builders import EVERYBODY
 
 Json = dict[str, Any]
 RULES = Rules(born=recorded.LONG_AGO, horizon=recorded.LONG_AGO)
@@ -63,7 +64,9 @@ def _look(result: Told, state: State, manifest: Json, *, deleted: bool) -> None:
     )
     if look is None:
         return
-    decision = decide(result.rows.get(look.subject.key), look, gone=deleted, rules=RULES)
+    decision = decide(
+        result.rows.get(look.subject.key), look, gone=deleted, audience=EVERYBODY, rules=RULES
+    )
     for seen in decision.seen:
         result.rows[seen.look.subject.key] = seen
     for effect in decision.effects:

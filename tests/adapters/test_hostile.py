@@ -23,6 +23,7 @@ from tests.adapters.flux import applied, kustomization
 from tests.adapters.recorded import ADAPTERS
 from tests.adapters.test_flux_helmrelease import STATES as RELEASES
 from tests.adapters.test_flux_kustomization import STATES as KUSTOMIZATIONS
+from tests.core.builders import EVERYBODY
 
 SCALARS = (
     st.none()
@@ -112,7 +113,7 @@ def check(manifest: dict[str, Any], kind: str, *, deleted: bool) -> None:
 
 def told(look: Observation) -> str:
     """All that the world is told of a look; within every limit."""
-    decision = decide(None, look, rules=RULES)
+    decision = decide(None, look, audience=EVERYBODY, rules=RULES)
     msgspec.json.encode(decision.seen)
     checks_set = [effect.check for effect in decision.effects if isinstance(effect, SetCheck)]
     events = [effect for effect in decision.effects if isinstance(effect, EmitEvent)]

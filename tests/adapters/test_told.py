@@ -24,6 +24,7 @@ from ghapp.core.seen import Seen
 from tests.adapters import recorded
 from tests.adapters.flux_streams import FLUX
 from tests.adapters.recorded import IDS, STREAMS, Event, World, uid_of
+from tests.core.builders import EVERYBODY
 
 STREAMS_BY_NAME: dict[str, Path] = dict(zip(IDS, STREAMS, strict=True))
 NAMES = [name for name in IDS if not name.endswith("large-30-tasks")]
@@ -101,7 +102,7 @@ class Reporter:
                 and key != look.subject.key
             )
             previous = next(others, None)
-        return decide(before, look, previous=previous, gone=gone, rules=RULES)
+        return decide(before, look, previous=previous, gone=gone, audience=EVERYBODY, rules=RULES)
 
     def _keep(self, decision: Decision) -> None:
         for seen in decision.seen:

@@ -1,11 +1,15 @@
 """Looks for tests of the kernel: valid by default, one field changed at a time."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
 
-from ghapp.core.decide import Rules
+from ghapp.compiled import compile_documents
+from ghapp.config import Config
+from ghapp.core.audience import Audience, Listening, Recipient
+from ghapp.core.decide import Rules, decide
 from ghapp.core.model import (
     Observation,
     Phase,
@@ -22,6 +26,23 @@ COMMIT = "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567"
 SHOP = Repository(host="github.com", owner="acme", name="shop")
 REVISION = Revision(repository=SHOP, commit=COMMIT, ref="refs/heads/main", rule="checkrail.dev")
 RULES = Rules(born=T0 - timedelta(days=1), horizon=T0 - timedelta(days=1))
+
+
+def audience(*providers: str) -> Audience:
+    """These are told of everything."""
+    return Audience(recipients=tuple(Recipient(provider=provider) for provider in providers))
+
+
+EVERYBODY = audience("github-check", "cdevents")
+
+
+tell = partial(decide, audience=EVERYBODY, rules=RULES)
+"""Decides as in a process without documents."""
+
+
+def told_to(*providers: str) -> tuple[Listening, ...]:
+    """As without any document: these are told of everything."""
+    return compile_documents(Config(), providers, cluster="default").listening
 
 
 def at(seconds: float) -> datetime:

@@ -10,14 +10,14 @@ import pytest
 from msgspec.structs import replace
 
 from ghapp.core.commands import Facts, Target, plan
-from ghapp.core.decide import NOTHING, Decision, Rules, decide
+from ghapp.core.decide import NOTHING, Decision, Rules
 from ghapp.core.effects import Cancel, Promote, Reconcile, Rerun, SetCheck
 from ghapp.core.model import Observation, Phase, Subject, Verb
 from ghapp.core.seen import Seen
 from ghapp.core.source import Asked, Create, Write
 from ghapp.core.webhook import Press, RerunAll
 from ghapp.errors import Refused
-from tests.core.builders import COMMIT, RULES, at, release_look, run_look
+from tests.core.builders import COMMIT, RULES, at, release_look, run_look, tell
 from tests.core.test_pipeline import PIPELINE
 
 APP = 7
@@ -35,7 +35,7 @@ PLANS = {Verb.RERUN: write, Verb.CANCEL: write, Verb.RECONCILE: write}
 
 
 def row(look: Observation) -> Seen:
-    return decide(None, look, rules=RULES).seen[0]
+    return tell(None, look).seen[0]
 
 
 def press(identifier: str = "rerun", **changes: Any) -> Press:

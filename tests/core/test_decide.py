@@ -24,7 +24,7 @@ from ghapp.core.model import (
     SubjectType,
 )
 from ghapp.core.seen import Notice, Seen
-from tests.core.builders import REVISION, RULES, T0, at, release_look, run_look
+from tests.core.builders import EVERYBODY, REVISION, RULES, T0, at, release_look, run_look
 
 ENDS = (Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED, Phase.ERRORED)
 
@@ -45,7 +45,9 @@ class Told:
             if row.look.subject.object_key == look.subject.object_key and key != look.subject.key
         ]
         previous = others[-1] if others and (before is None or before.closed) else None
-        return self.keep(decide(before, look, previous=previous, gone=gone, rules=self.rules))
+        return self.keep(
+            decide(before, look, previous=previous, gone=gone, audience=EVERYBODY, rules=self.rules)
+        )
 
     def keep(self, decision: Decision) -> Decision:
         for seen in decision.seen:

@@ -18,7 +18,7 @@ from ghapp.core.excerpts import ANNOTATION_BYTES, Piece, compose
 from ghapp.core.logtext import BUDGET
 from ghapp.core.model import LogSource, Observation, Phase
 from ghapp.core.seen import Excerpt, Notice, Seen
-from tests.core.builders import RULES, at, release_look, run_look
+from tests.core.builders import EVERYBODY, RULES, at, release_look, run_look, tell
 
 LOGS = (LogSource(step="test", pod="p", container="step-test", failed=True),)
 EXCERPT = Excerpt(
@@ -30,7 +30,7 @@ EXCERPT = Excerpt(
 
 
 def failed(**changes: object) -> Seen:
-    return seen(decide(None, run_look(Phase.FAILED, logs=LOGS, **changes), rules=RULES))
+    return seen(tell(None, run_look(Phase.FAILED, logs=LOGS, **changes)))
 
 
 def seen(decision: Decision) -> Seen:
@@ -53,8 +53,8 @@ def the_check(decision: Decision) -> SetCheck:
 def test_when_it_turns_out_that_a_run_went_wrong_its_logs_are_wanted_beside_the_verdict(
     phase: Phase,
 ) -> None:
-    before = seen(decide(None, run_look(Phase.RUNNING), rules=RULES))
-    decision = decide(before, run_look(phase, logs=LOGS), rules=RULES)
+    before = seen(tell(None, run_look(Phase.RUNNING)))
+    decision = tell(before, run_look(phase, logs=LOGS))
     assert [wish.logs for wish in wishes(decision)] == [LOGS]
     assert the_check(decision).check.status == "completed"
     assert the_check(decision).check.text == ""
@@ -71,24 +71,28 @@ def test_when_it_turns_out_that_a_run_went_wrong_its_logs_are_wanted_beside_the_
     ],
 )
 def test_logs_that_nobody_would_see_are_not_wanted(look: Observation) -> None:
-    assert wishes(decide(None, look, rules=RULES)) == []
+    assert wishes(tell(None, look)) == []
 
 
 def test_logs_are_wanted_once_however_much_happens_after_the_end() -> None:
     before = failed()
-    assert wishes(decide(before, run_look(Phase.FAILED, logs=LOGS), rules=RULES)) == []
+    assert wishes(tell(before, run_look(Phase.FAILED, logs=LOGS))) == []
     assert wishes(noticed(before, Notice(at=at(40), text="no"), rules=RULES)) == []
 
 
 def test_a_run_of_long_ago_is_not_read() -> None:
     rules = dataclasses.replace(RULES, horizon=at(3_600))
-    assert wishes(decide(None, run_look(Phase.FAILED, logs=LOGS), rules=rules)) == []
+    assert wishes(tell(None, run_look(Phase.FAILED, logs=LOGS), rules=rules)) == []
 
 
 def test_each_attempt_of_a_long_lived_object_is_read_anew() -> None:
-    first = decide(None, release_look(Phase.FAILED, logs=LOGS, turn="1"), rules=RULES)
+    first = decide(
+        None, release_look(Phase.FAILED, logs=LOGS, turn="1"), audience=EVERYBODY, rules=RULES
+    )
     told = excerpted(seen(first), EXCERPT, attempt=0, rules=RULES)
-    again = decide(seen(told), release_look(Phase.FAILED, logs=LOGS, turn="2"), rules=RULES)
+    again = decide(
+        seen(told), release_look(Phase.FAILED, logs=LOGS, turn="2"), audience=EVERYBODY, rules=RULES
+    )
     assert seen(again).excerpt is None
     assert the_check(again).check.text == ""
     assert [wish.key for wish in wishes(again)] != [wish.key for wish in wishes(first)]

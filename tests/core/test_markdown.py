@@ -63,3 +63,29 @@ def test_a_cut_keeps_the_limit_in_bytes_and_whole_characters(body: str, limit: i
     cut = markdown.cut_bytes(body, limit)
     assert len(cut.encode()) <= limit
     cut.encode().decode()
+
+
+@given(st.text(max_size=200))
+def test_anywhere_it_is_text_also_where_a_line_begins(foreign: str) -> None:
+    assert set(tags(markdown.anywhere(foreign))) <= {"text", "text_special", "softbreak"}
+    below = RENDER.parse("above\n" + markdown.anywhere(foreign))
+    assert {token.type for token in below} == {"paragraph_open", "inline", "paragraph_close"}
+
+
+@pytest.mark.parametrize("start", ["- a", "+ a", "===", "---", "1. a", "12) a", "7.", "-"])
+def test_what_would_begin_a_block_does_not(start: str) -> None:
+    for source in (markdown.anywhere(start), "above\n" + markdown.anywhere(start)):
+        assert {token.type for token in RENDER.parse(source)} == {
+            *("paragraph_open", "inline", "paragraph_close")
+        }
+
+
+@pytest.mark.parametrize("plain", ["1.2.3", "v1", "a - b", "2026-11-21", "octocat"])
+def test_what_is_harmless_is_left_as_it_is(plain: str) -> None:
+    assert markdown.anywhere(plain) == plain
+
+
+@pytest.mark.parametrize(("one", "other"), [("@", "octocat"), ("see #", "1"), ("HTTPS", "://e.x")])
+def test_with_what_follows_it_makes_nothing_new(one: str, other: str) -> None:
+    joined = markdown.anywhere(one) + markdown.anywhere(other)
+    assert one + other not in joined.replace("\\", "")

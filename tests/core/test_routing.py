@@ -5,12 +5,12 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ghapp.core.decide import decide, noticed
+from ghapp.core.decide import noticed
 from ghapp.core.effects import Effect, EmitEvent, SetCheck
 from ghapp.core.model import Phase
 from ghapp.core.routing import route
 from ghapp.core.seen import Notice
-from tests.core.builders import RULES, T0, at, run_look
+from tests.core.builders import RULES, T0, at, run_look, tell
 
 INTERVAL = 30.0
 
@@ -20,7 +20,7 @@ def effects(*phases: Phase) -> list[Effect]:
     before, owed = None, list[Effect]()
     for second, phase in enumerate(phases):
         look = run_look(phase, message=f"look {second}")
-        decision = decide(before, look, rules=RULES)
+        decision = tell(before, look)
         before = decision.seen[-1] if decision.seen else before
         owed += decision.effects
     return owed
@@ -28,7 +28,7 @@ def effects(*phases: Phase) -> list[Effect]:
 
 def dues(*phases: Phase) -> list[tuple[str, float]]:
     """Of the checks: their status, and how many seconds each is held."""
-    sinks = {"checks": lambda effect: isinstance(effect, SetCheck)}
+    sinks = {"github-check": lambda effect: isinstance(effect, SetCheck)}
     routed = route(effects(*phases), sinks, now=T0, progress_interval=INTERVAL)
     return [
         (effect.check.status, (due - T0).total_seconds())
@@ -40,17 +40,15 @@ def dues(*phases: Phase) -> list[tuple[str, float]]:
 def test_a_sink_gets_what_it_wants_in_the_order_it_was_decided() -> None:
     owed = effects(Phase.QUEUED, Phase.RUNNING, Phase.SUCCEEDED)
     sinks = {
-        "checks": lambda effect: isinstance(effect, SetCheck),
-        "events": lambda effect: isinstance(effect, EmitEvent),
-        "all": lambda _: True,
-        "none": lambda _: False,
+        "github-check": lambda effect: isinstance(effect, SetCheck),
+        "cdevents": lambda effect: isinstance(effect, EmitEvent),
+        "not-named": lambda _: True,
     }
     routed = route(owed, sinks, now=T0, progress_interval=INTERVAL)
     found = {name: [effect for effect, to, _ in routed if to == name] for name in sinks}
-    assert found["all"] == owed
-    assert found["none"] == []
-    assert found["checks"] == [effect for effect in owed if isinstance(effect, SetCheck)]
-    assert found["events"] == [effect for effect in owed if isinstance(effect, EmitEvent)]
+    assert found["not-named"] == []
+    assert found["github-check"] == [effect for effect in owed if isinstance(effect, SetCheck)]
+    assert found["cdevents"] == [effect for effect in owed if isinstance(effect, EmitEvent)]
 
 
 def test_progress_waits_and_a_new_status_does_not() -> None:
@@ -65,15 +63,19 @@ def test_progress_waits_and_a_new_status_does_not() -> None:
 
 
 def test_an_answer_to_a_click_does_not_wait() -> None:
-    (seen,) = decide(None, run_look(), rules=RULES).seen
+    (seen,) = tell(None, run_look()).seen
     (answer,) = noticed(seen, Notice(at=at(5), text="done"), rules=RULES).effects
-    ((_, _, due),) = route([answer], {"a": lambda _: True}, now=T0, progress_interval=INTERVAL)
+    ((_, _, due),) = route(
+        [answer], {"cdevents": lambda _: True}, now=T0, progress_interval=INTERVAL
+    )
     assert due == T0
 
 
 @given(st.floats(0, 3600), st.lists(st.sampled_from(Phase), max_size=6))
 def test_nothing_is_held_longer_than_the_interval(interval: float, phases: list[Phase]) -> None:
-    routed = route(effects(*phases), {"a": lambda _: True}, now=T0, progress_interval=interval)
+    routed = route(
+        effects(*phases), {"cdevents": lambda _: True}, now=T0, progress_interval=interval
+    )
     longest = timedelta(seconds=interval)
     assert all(T0 <= due <= T0 + longest for _, _, due in routed)
     assert all(due == T0 for effect, _, due in routed if isinstance(effect, EmitEvent))

@@ -23,6 +23,7 @@ from ghapp.core.effects import EmitEvent
 from ghapp.core.posted import BODY_LIMIT
 from ghapp.core.source import Adapter, Context
 from ghapp.secret import Secret
+from tests.core.builders import EVERYBODY
 from tests.world import World, ago, until, world
 
 SECRET = "leaf clusters' secret"
@@ -286,7 +287,7 @@ def emitted(adapter: Adapter[Any], manifest: Mapping[str, Any]) -> list[str]:
     look = adapter.observe(found, Context(cluster="leaf"))
     assert look
     rules = Rules(born=look.created, horizon=look.created - timedelta(days=1))
-    effects = decide(None, look, rules=rules).effects
+    effects = decide(None, look, audience=EVERYBODY, rules=rules).effects
     return [effect.id for effect in effects if isinstance(effect, EmitEvent)]
 
 

@@ -61,7 +61,7 @@ async def events_of(
         served(app) as url,
         client(url, silence=silence) as api,
         aclosing(
-            follow(api, RUNS, namespace, reads, pace=time.pace(), keep_raw=keep_raw)
+            follow(api, RUNS, namespace, reads, pace=time.pace(), keep_raw=lambda: keep_raw)
         ) as events,
     ):
         yield events

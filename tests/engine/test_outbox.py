@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from ghapp.app import Checkrail
 from ghapp.core.decide import Rules, decide
@@ -27,7 +28,7 @@ from ghapp.errors import Reject, Retry
 from ghapp.metrics import Metrics
 from ghapp.ports import Commit, Receipt, Sink, Slot, Store
 from ghapp.store import Unavailable, open_store
-from tests.core.builders import run_look
+from tests.core.builders import audience, run_look, told_to
 from tests.store.values import NOW, event, state, subject
 from tests.world import until, world
 
@@ -93,7 +94,11 @@ class Rig:
 
     async def put(self, *effects: Effect) -> None:
         """Commits effects as a decision does: routed to the sinks that want them."""
-        addressed = self.outbox.desk._addressed(effects)
+        told = tuple(
+            replace(one, to=tuple(self.sinks)) if isinstance(one, SetCheck | EmitEvent) else one
+            for one in effects
+        )
+        addressed = self.outbox.desk._addressed(told)
         await self.store.commit(Commit(effects=addressed))
 
     async def after(self, seconds: float) -> int:
@@ -363,7 +368,12 @@ async def test_what_waits_for_its_next_try_is_no_answer(store: Store) -> None:
 
 async def seen(rig: Rig, phase: Phase = Phase.RUNNING) -> None:
     """The run was told, and is on its check."""
-    decision = decide(None, run_look(phase), rules=Rules(born=NOW, horizon=NOW))
+    decision = decide(
+        None,
+        run_look(phase),
+        audience=audience(*rig.sinks),
+        rules=Rules(born=NOW, horizon=NOW, listening=told_to(*rig.sinks)),
+    )
     await rig.store.commit(Commit(seen=decision.seen))
 
 

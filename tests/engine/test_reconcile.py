@@ -37,6 +37,7 @@ from ghapp.metrics import Metrics
 from ghapp.ports import Commit, Store
 from ghapp.store import Unavailable, open_store
 from tests.adapters import recorded
+from tests.core.builders import told_to
 from tests.engine import kube_rig
 from tests.engine.kube_rig import Script
 from tests.engine.test_outbox import Shelf
@@ -125,7 +126,7 @@ async def alone(
     shelf = Shelf(SetCheck)
     desk = Desk(
         store=store,
-        standing=Rules(born=NOW, horizon=NOW),
+        standing=Rules(born=NOW, horizon=NOW, listening=told_to("a")),
         sinks={"a": shelf},
         clock=lambda: NOW,
         progress_interval=30,
@@ -404,6 +405,7 @@ async def watched(script: Script, folder: Path) -> AsyncIterator[Alone]:
         kube_rig.client(url) as client,
     ):
         watch = Watch(
+            desk=rig.source.desk,
             sources=(rig.source,),
             namespaces=("",),
             api=client,

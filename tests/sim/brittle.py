@@ -7,7 +7,7 @@ before a side effect too (the settling transaction), so all interesting moments 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -100,6 +100,9 @@ class Brittle:
     async def postpone(self, guid: str, *, due: datetime, reason: str) -> None:
         self.bomb.tick("postpone")
         await self.inner.postpone(guid, due=due, reason=reason)
+
+    async def park_orphans(self, sinks: Collection[str], *, reason: str, now: datetime) -> int:
+        return await self.inner.park_orphans(sinks, reason=reason, now=now)
 
     async def prune(self, before: datetime) -> int:
         return await self.inner.prune(before)

@@ -42,6 +42,8 @@ class Lives:
         """Whether it lives, has seen everything there is, and owes nothing."""
         if self.now is None or self.now.watch is None:
             return False
+        if not self.now.configuration.ready.is_set():
+            return False
         seen_all = all(
             source.queue.idle and not source._unlisted for source in self.now.watch.sources
         )

@@ -77,13 +77,18 @@ async def story(w: World, product: Checkrail, calendar: Calendar, chance: random
     """Five runs at once, each in its own time; every step is seen, not every one is told."""
     runs = {name: w.pipelinerun(name, annotations=named(name)) for name in OUTCOMES}
     for heard, (name, reason) in enumerate(interleaved(chance), start=len(runs)):
-        await until(lambda heard=heard: len(w.consumer.events) == heard)
+        await heard_of(w, heard)
         worsen(w, chance)
         if chance.random() < 0.7:
             calendar.advance(chance.choice((1, 31, 301)))
             await product.outbox.step(calendar())
         w.step(runs[name], reason, STATUS.get(reason, "False"))
-    await until(lambda: len(w.consumer.events) == 3 * len(runs))
+    await heard_of(w, 3 * len(runs))
+
+
+async def heard_of(w: World, events: int) -> None:
+    """Until the product has seen all that happened: each step is an event."""
+    await until(lambda: len(w.consumer.events) == events)
 
 
 def named(name: str) -> dict[str, str]:
