@@ -167,9 +167,11 @@ def lacking(answer: Answer) -> str:
 
     https://docs.github.com/en/rest/authentication/permissions-required-for-github-apps
     """
-    needs = answer.headers.get("x-accepted-github-permissions", "")
-    if answer.status != 403 or not needs or "not accessible" not in answer.text:
+    if answer.status != 403 or "not accessible by integration" not in answer.text:
         return ""
+    needs = answer.headers.get("x-accepted-github-permissions", "")
+    if not needs:
+        return "a permission for this"  # an Enterprise Server need not say which
     words = needs.replace("=", ":").replace(";", " or").replace(",", " and ")
     return " ".join(words.split())
 

@@ -200,10 +200,13 @@ def app(world: World, which: App) -> Json:
     }
 
 
+def _settings(who: Account) -> str:
+    """Where an account's owner looks after what is installed in it."""
+    return f"organizations/{who.login}/settings" if who.kind == "Organization" else "settings"
+
+
 def installation(world: World, which: Installation) -> Json:
-    by, settings = which.suspended_by, world.web_url
-    if which.account.kind == "Organization":
-        settings += f"/organizations/{which.account.login}"
+    by = which.suspended_by
     return {
         "id": which.id,
         "client_id": which.app.client_id,
@@ -211,7 +214,7 @@ def installation(world: World, which: Installation) -> Json:
         "repository_selection": "all" if which.repositories is None else "selected",
         "access_tokens_url": f"{world.base_url}/app/installations/{which.id}/access_tokens",
         "repositories_url": f"{world.base_url}/installation/repositories",
-        "html_url": f"{settings}/settings/installations/{which.id}",
+        "html_url": f"{world.web_url}/{_settings(which.account)}/installations/{which.id}",
         "app_id": which.app.id,
         "app_slug": which.app.slug,
         "target_id": which.account.id,
