@@ -161,7 +161,7 @@ class GitHubClient:
         scope = Scope(
             installation=found.id,
             repository=repository.slug.lower(),
-            permissions=call.route.permissions,
+            permissions=call.route.needs(call.method),
         )
         caller = self._callers.get(found.id)
         if caller is None:

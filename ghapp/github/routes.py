@@ -15,6 +15,8 @@ Permissions = tuple[tuple[str, str], ...]
 _CHECKS: Final = (("checks", "write"),)
 _STATUSES: Final = (("statuses", "write"),)
 _CODE: Final = (("contents", "write"), ("pull_requests", "write"))
+_DEPLOYMENTS: Final = (("deployments", "write"),)
+_FILES: Final = (("contents", "read"),)
 _READ: Final = (("metadata", "read"),)
 _MEMBERS: Final = (("members", "read"),)
 
@@ -30,6 +32,12 @@ class Route:
     """Methods whose description says "This endpoint triggers notifications"."""
     repeats: bool = False
     """Its GET is asked again and again, and its answer is short and seldom another."""
+    reads: Permissions | None = None
+    """The least that a GET needs, where it is asked for by those who never write there."""
+
+    def needs(self, method: str) -> Permissions | None:
+        """The least that a token needs for this."""
+        return self.reads if method == "GET" and self.reads else self.permissions
 
 
 _POST: Final = frozenset({"POST"})
@@ -54,11 +62,16 @@ _TABLE: Final = (
     Route(_REPO + "/git/refs/{ref+}", _CODE),
     Route(_REPO + "/git/trees", _CODE),
     Route(_REPO + "/git/trees/{sha}", _CODE),
-    Route(_REPO + "/contents/{path+}", _CODE, repeats=True),
+    Route(_REPO + "/contents/{path+}", _CODE, reads=_FILES, repeats=True),
+    Route(_REPO + "/deployments", _DEPLOYMENTS),
+    Route(_REPO + "/deployments/{id}", _DEPLOYMENTS),
+    Route(_REPO + "/deployments/{id}/statuses", _DEPLOYMENTS),
     Route(_REPO + "/pulls", _CODE, _POST),
     Route(_REPO + "/pulls/{number}", _CODE),
     Route(_REPO + "/pulls/{number}/merge", _CODE, _PUT),
     Route(_REPO + "/issues/{number}/comments", notifies=_POST),
+    Route(_REPO + "/issues/comments/{id}"),
+    Route(_REPO + "/issues/comments/{id}/reactions"),
     Route(_REPO + "/collaborators/{login}/permission", _READ, repeats=True),
     Route(_REPO + "/installation", repeats=True),
     Route(_REPO, _READ, repeats=True),

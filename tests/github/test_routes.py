@@ -27,6 +27,12 @@ RUN = "/repos/{owner}/{repo}/check-runs/{id}"
         ),
         ("/repos/acme/shop", "/repos/{owner}/{repo}", {"metadata": "read"}),
         ("/repos/acme/shop/something/new", "other", None),
+        ("/repos/acme/shop/issues/comments/7", "/repos/{owner}/{repo}/issues/comments/{id}", None),
+        (
+            "/repos/acme/shop/deployments/7/statuses",
+            "/repos/{owner}/{repo}/deployments/{id}/statuses",
+            {"deployments": "write"},
+        ),
         ("/app", "/app", None),
     ],
 )
@@ -37,6 +43,12 @@ def test_a_path_has_a_name_and_the_least_permissions(
     assert route.template == template
     found = None if route.permissions is None else dict(route.permissions)
     assert found == permissions
+
+
+def test_who_reads_a_file_need_not_be_allowed_to_write_it() -> None:
+    contents = routes.find("/repos/acme/shop/contents/.github/CODEOWNERS")
+    assert contents.needs("GET") == (("contents", "read"),)
+    assert contents.needs("PUT") == (("contents", "write"), ("pull_requests", "write"))
 
 
 @pytest.mark.parametrize(
