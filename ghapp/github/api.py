@@ -179,9 +179,9 @@ class Caller:
             self._rim.observe(call.method, call.route.template, status, seconds)
 
     def _read(self, call: Call, reply: Reply) -> Page:
+        content, _, more = sansio.decipher_response(200, reply.headers, reply.body)
         if call.repeats and reply.status == 200:
             self._rim.answers.keep(self._name, call.path, reply.headers, reply.body)
-        content, _, more = sansio.decipher_response(200, reply.headers, reply.body)
         return Page(content=content, more=more)
 
     async def _asked(self, call: Call, bearer: Secret) -> Reply:
