@@ -18,7 +18,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from ghapp import config, discovery
+from ghapp import config, discovery, rotation
 from ghapp import log as logs
 from ghapp.compiled import compile_documents
 from ghapp.core.commands import Plans
@@ -52,6 +52,7 @@ from ghapp.kinds import kinds, provider_types
 from ghapp.metrics import Metrics
 from ghapp.ports import Clock, Clusters, Sink, SinkType, Store
 from ghapp.posting import Posting
+from ghapp.rotation import Rotation
 from ghapp.server import Server
 from ghapp.settings import Settings
 from ghapp.store import open_store
@@ -96,6 +97,7 @@ class Checkrail:
     fleet: Fleet | None
     """The other clusters, if a folder for them is set."""
     upkeep: Upkeep
+    rotation: Rotation
     stack: contextlib.AsyncExitStack
     running: bool = field(default=False)
 
@@ -140,6 +142,7 @@ class Checkrail:
                 group.create_task(self.upkeep.run(), name="upkeep")
                 group.create_task(self.configuration.run(), name="configuration")
                 group.create_task(self.statuses.run(), name="statuses")
+                group.create_task(self.rotation.run(), name="rotation")
                 if self.role != "controller":
                     group.create_task(self.outbox.run(), name="outbox")
                 # Who may do what is said by documents, so nobody looks or judges before those.
@@ -244,20 +247,22 @@ class _Builder:
             kinds=(adapter.resource.kind for adapter in adapters),
             sinks=sinks,
         )
+        server = Server(
+            store=store, metrics=metrics, clock=clock, secrets=secrets, ready=lambda: ()
+        )
+        posting = Posting(
+            store=store,
+            metrics=metrics,
+            clock=clock,
+            secrets=() if self.role == "controller" else settings.flux_secrets,
+        )
         checkrail = Checkrail(
             settings=settings,
             role=self.role,
             store=store,
             metrics=metrics,
-            server=Server(
-                store=store, metrics=metrics, clock=clock, secrets=secrets, ready=lambda: ()
-            ),
-            posting=Posting(
-                store=store,
-                metrics=metrics,
-                clock=clock,
-                secrets=() if self.role == "controller" else settings.flux_secrets,
-            ),
+            server=server,
+            posting=posting,
             outbox=Outbox(
                 desk=desk,
                 metrics=metrics,
@@ -273,6 +278,7 @@ class _Builder:
             upkeep=Upkeep(
                 store=store, github=None if self.role == "controller" else github, clock=clock
             ),
+            rotation=self._rotation(server, posting, github, metrics),
             stack=self.stack,
         )
         checkrail.server.ready = lambda: _unready(checkrail)
@@ -357,6 +363,18 @@ class _Builder:
             metrics=metrics,
             jitter=random.random,
         )
+
+    def _rotation(
+        self, server: Server, posting: Posting, github: GitHubClient | None, metrics: Metrics
+    ) -> Rotation:
+        settings, app = self.settings, self.settings.github
+        posted = settings.flux_secret_file, posting.secrets, posting.use
+        watched = rotation.lines("flux_secret", *posted)
+        if github is not None and app is not None:
+            webhook = app.webhook_secret_file, server.secrets, server.use
+            watched += rotation.lines("webhook_secret", *webhook)
+            watched += rotation.key(app.private_key_file, app.private_key, github.use_key)
+        return Rotation(watched=watched, metrics=metrics)
 
     def _fleet(self, kube: KubeClient, metrics: Metrics) -> Fleet | None:
         if self.settings.clusters is None:

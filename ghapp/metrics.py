@@ -41,6 +41,8 @@ PostedResult: TypeAlias = Literal[
 ]  # fmt: skip
 """At the door, and then what came of it."""
 CommandResult: TypeAlias = Literal["done", "refused", "not_ours", "failed"]
+SecretName: TypeAlias = Literal["private_key", "webhook_secret", "flux_secret"]
+SecretResult: TypeAlias = Literal["used", "refused"]
 DeliveryResult: TypeAlias = Literal["done", "again", "parked"]
 
 _VERBS: Final = tuple(verb.value for verb in Verb)
@@ -184,6 +186,12 @@ GITHUB_WAITS: Final = Metric(
     meaning="Requests to GitHub that were sent back to wait, by reason.",
     labels={"reason": tuple(why.value for why in Why)},
 )
+SECRETS: Final = Metric(
+    name="checkrail_secret_changes_total",
+    type=Counter,
+    meaning="Files with secrets that changed, by whether what they say is used from then on.",
+    labels={"file": get_args(SecretName), "result": get_args(SecretResult)},
+)
 BUILD_INFO: Final = Metric(
     name="checkrail_build_info",
     type=Gauge,
@@ -212,6 +220,7 @@ METRICS: Final = (
     GITHUB_BUDGET,
     GITHUB_POINTS,
     GITHUB_WAITS,
+    SECRETS,
     BUILD_INFO,
 )
 
@@ -317,6 +326,10 @@ class Metrics:
     def github_standings(self, ask: Callable[[], Mapping[str, Standing]]) -> None:
         """From now on, whenever somebody looks, `ask` says how each installation stands."""
         self._standings = ask
+
+    def secret_read(self, file: SecretName, result: SecretResult) -> None:
+        """A file with secrets has changed."""
+        self._counter(SECRETS, file=file, result=result).inc()
 
     def render(self) -> bytes:
         """The answer of /metrics, of type `CONTENT_TYPE`."""

@@ -40,7 +40,7 @@ class Server:
     store: Store
     metrics: Metrics
     clock: Clock
-    secrets: Sequence[Secret]
+    secrets: tuple[Secret, ...]
     """Webhook secrets; the first is current, the others are being rotated out."""
     ready: Callable[[], Sequence[str]]
     """Reasons why this process is not ready; empty when it is."""
@@ -50,7 +50,12 @@ class Server:
     _keys: tuple[bytes, ...] = field(init=False, default=())
 
     def __post_init__(self) -> None:
-        self._keys = tuple(secret.reveal().encode() for secret in self.secrets)
+        self.use(self.secrets)
+
+    def use(self, secrets: tuple[Secret, ...]) -> None:
+        """Verifies by these from now on."""
+        self.secrets = secrets
+        self._keys = tuple(secret.reveal().encode() for secret in secrets)
 
     def routes(self) -> list[web.RouteDef]:
         """To be added to an application; webhooks only where there is a secret to check them."""

@@ -61,7 +61,10 @@ VARIABLES: Final = (
         "https://api.github.com",
     ),
     Variable("CHECKRAIL_GITHUB_APP_ID", "the App's id or client id; without it no checks are made"),
-    Variable("CHECKRAIL_GITHUB_PRIVATE_KEY_FILE", "PEM file with the App's private key"),
+    Variable(
+        "CHECKRAIL_GITHUB_PRIVATE_KEY_FILE",
+        "PEM file with the App's private key; read again when it changes, as are the other secrets",
+    ),
     Variable("CHECKRAIL_GITHUB_PRIVATE_KEY", "the PEM itself, instead of the file"),
     Variable(
         "CHECKRAIL_GITHUB_WEBHOOK_SECRET_FILE",
@@ -116,6 +119,9 @@ class GitHubSettings:
     """Certificates in PEM that are trusted beside the system's."""
     proxy: Secret | None = None
     """A URL, perhaps with a password in it."""
+    private_key_file: Path | None = None
+    webhook_secret_file: Path | None = None
+    """Where they were read from, and are read again when they change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +143,7 @@ class Settings:
     github: GitHubSettings | None = None
     flux_secrets: tuple[Secret, ...] = ()
     """Of posted events, Flux' and Tekton's; without any, nothing may be posted."""
+    flux_secret_file: Path | None = None
     cdevents_sink: str = ""
     dashboard_url: str = ""
     progress_interval: float = 30.0
@@ -179,8 +186,12 @@ class _Reader:
 
     def secrets(self, name: str) -> tuple[Secret, ...]:
         """The secrets in ``NAME_FILE`` or ``NAME``, one a line."""
-        lines = (line.strip() for line in self.secret(name).splitlines())
-        return tuple(Secret(line) for line in lines if line)
+        return secret_lines(self.secret(name))
+
+    def path(self, name: str) -> Path | None:
+        """The file that ``NAME_FILE`` names."""
+        path = self.text(f"{name}_FILE")
+        return Path(path) if path else None
 
     def content(self, name: str, path: str) -> str:
         """What is in a file; empty where that is a mistake."""
@@ -196,6 +207,12 @@ class _Reader:
         if not content:
             self.wrong(name, f"{path} is empty")
         return content
+
+
+def secret_lines(content: str) -> tuple[Secret, ...]:
+    """One secret a line; the first is current."""
+    lines = (line.strip() for line in content.splitlines())
+    return tuple(Secret(line) for line in lines if line)
 
 
 def read(environ: Mapping[str, str]) -> Settings:
@@ -216,6 +233,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         selector=reader.checked("SELECTOR", "", selector.problem),
         github=_github(reader),
         flux_secrets=reader.secrets("FLUX_SECRET"),
+        flux_secret_file=reader.path("FLUX_SECRET"),
         cdevents_sink=reader.checked("CDEVENTS_SINK", "", _url),
         dashboard_url=reader.checked("DASHBOARD_URL", "", _template),
         progress_interval=_seconds(reader, "PROGRESS_INTERVAL", 30.0),
@@ -264,10 +282,10 @@ def _is_port(text: str) -> bool:
 def _github(reader: _Reader) -> GitHubSettings | None:
     app_id = reader.text("GITHUB_APP_ID")
     key = reader.secret("GITHUB_PRIVATE_KEY")
-    secrets = [line.strip() for line in reader.secret("GITHUB_WEBHOOK_SECRET").splitlines()]
+    secrets = reader.secrets("GITHUB_WEBHOOK_SECRET")
     api_url = reader.checked("GITHUB_API_URL", "https://api.github.com", _url).rstrip("/")
     ca, proxy = _ca(reader), _proxy(reader, api_url)
-    given = {"APP_ID": app_id, "PRIVATE_KEY": key, "WEBHOOK_SECRET": "".join(secrets)}
+    given = {"APP_ID": app_id, "PRIVATE_KEY": key, "WEBHOOK_SECRET": secrets}
     if not any(given.values()):
         return None
     for name in (name for name, value in given.items() if not value):
@@ -278,7 +296,9 @@ def _github(reader: _Reader) -> GitHubSettings | None:
         api_url=api_url,
         app_id=app_id,
         private_key=Secret(key),
-        webhook_secrets=tuple(Secret(line) for line in secrets if line),
+        webhook_secrets=secrets,
+        private_key_file=reader.path("GITHUB_PRIVATE_KEY"),
+        webhook_secret_file=reader.path("GITHUB_WEBHOOK_SECRET"),
         ca=ca,
         proxy=proxy,
     )

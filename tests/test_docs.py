@@ -37,7 +37,7 @@ def test_generated_files_are_fresh() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    for page in (ROOT / "README.md", ROOT / "AGENTS.md"):
+    for page in (ROOT / "README.md", ROOT / "AGENTS.md", ROOT / "docs" / "operations.md"):
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 

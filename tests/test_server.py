@@ -92,7 +92,7 @@ async def serving(
         store=store,
         metrics=Metrics(),
         clock=lambda: NOW,
-        secrets=[Secret(secret.decode()) for secret in secrets],
+        secrets=tuple(Secret(secret.decode()) for secret in secrets),
         ready=lambda: (),
         **more,
     )

@@ -19,7 +19,7 @@ from gidgethub import sansio
 from yarl import URL
 
 from ghapp.core.budget import NOT_MODIFIED, Cost, Urgency
-from ghapp.core.retry import Answer, lacking, verdict
+from ghapp.core.retry import Answer, http_date, lacking, verdict
 from ghapp.errors import DeliveryError, Reject, Retry
 from ghapp.github.answers import Answers
 from ghapp.github.auth import Unauthorized
@@ -134,6 +134,8 @@ class Caller:
         self._name = name
         self._writes = 0
         self._flights: SingleFlight[Page] = SingleFlight()
+        self.skew: float | None = None
+        """Seconds that GitHub's clock was ahead of ours when it answered last."""
 
     async def send(self, call: Call, bearer: Secret) -> Page:
         """One request and its verdict: a Page, or Retry, Reject, Unauthorized.
@@ -197,7 +199,7 @@ class Caller:
         strikes, text = self.door.budget.strikes, ""
         if reply.status >= 300:
             text = redact(reply.body[:_ERROR_LIMIT].decode(errors="replace"))
-        self.door.heard(Answer(status=reply.status, headers=reply.headers, text=text))
+        self._heard(Answer(status=reply.status, headers=reply.headers, text=text))
         if reply.status in _GOOD:
             return reply
         if known is not None and reply.status == NOT_MODIFIED:
@@ -211,6 +213,12 @@ class Caller:
         if call.body is not None:
             headers["content-type"] = "application/json; charset=utf-8"
         return headers
+
+    def _heard(self, answer: Answer) -> None:
+        theirs = http_date(answer.headers.get("date", ""))
+        if theirs is not None:
+            self.skew = theirs - self._rim.clock().timestamp()
+        self.door.heard(answer)
 
     async def _exchange(
         self, call: Call, url: str, headers: Mapping[str, str], body: bytes

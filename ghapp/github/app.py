@@ -12,7 +12,7 @@ from urllib.parse import quote
 import msgspec
 
 from ghapp.core.budget import Urgency
-from ghapp.errors import Reject, Retry
+from ghapp.errors import ConfigError, Reject, Retry
 from ghapp.github.api import Call, Caller, NotGranted, Page
 from ghapp.github.auth import AppKey, Scope, Token, Unauthorized
 from ghapp.github.flight import SingleFlight
@@ -65,12 +65,30 @@ class TheApp:
         """Its number; 0 as long as it was not asked for."""
         return self._about.id if self._about else 0
 
+    @property
+    def skew(self) -> float | None:
+        """Seconds that GitHub's clock is ahead of ours; None as long as nothing was asked."""
+        return self._caller.skew
+
     async def about(self) -> AboutApp:
         """What GitHub says of it; asked once."""
         if self._about is None:
             question = partial(self._ask, AboutApp, "GET", "/app")
             self._about = await self._asked.ask("app", question)
         return self._about
+
+    async def use_key(self, pem: Secret) -> None:
+        """Signs with another key from now on, once GitHub has accepted it.
+
+        Raises ConfigError where it never will, Retry where it could not be asked. Until then, and
+        then too, the key before signs: an App may have several.
+        """
+        key = self._key.renewed(pem)
+        try:
+            await self._send(Call.of("GET", "/app"), key)
+        except Unauthorized as error:
+            raise ConfigError(f"{error.reason}: it is not a key of App {key.app}") from error
+        self._key = key
 
     async def installation_of(self, slug: str) -> Installation:
         """Where it is installed for ``owner/name``; Reject 404: nowhere."""
@@ -100,14 +118,9 @@ class TheApp:
         return Token(secret=Secret(found.token), minted=self._clock(), expires=found.expires_at)
 
     async def send(self, call: Call) -> Page:
-        """One request as the App; a 401 may only mean that our clock is wrong."""
+        """One request as the App."""
         try:
-            return await self._signed(call)
-        except Unauthorized as error:
-            if not self._key.correct(error.date, self._clock()):
-                raise self._misconfigured(error) from error
-        try:
-            return await self._signed(call)
+            return await self._send(call, self._key)
         except Unauthorized as error:
             raise self._misconfigured(error) from error
 
@@ -120,8 +133,14 @@ class TheApp:
         await self._asked.close()
         await self._caller.close()
 
-    async def _signed(self, call: Call) -> Page:
-        return await self._caller.send(call, self._key.token(self._clock()))
+    async def _send(self, call: Call, key: AppKey) -> Page:
+        """A 401 may only mean that our clock is wrong."""
+        try:
+            return await self._caller.send(call, key.token(self._clock()))
+        except Unauthorized as error:
+            if not key.correct(error.date, self._clock()):
+                raise
+        return await self._caller.send(call, key.token(self._clock()))
 
     async def _ask(
         self, type_: type[T], method: str, path: str, body: Mapping[str, Any] | None = None

@@ -87,9 +87,18 @@ class GitHubClient:
         """The App's numeric id; 0 as long as it was not asked for."""
         return self._app.id
 
+    @property
+    def skew(self) -> float | None:
+        """Seconds that GitHub's clock is ahead of ours; None as long as the App asked nothing."""
+        return self._app.skew
+
     async def identify(self) -> int:
         """Asks GitHub once which App this is, and returns its numeric id."""
         return (await self._app.about()).id
+
+    async def use_key(self, pem: Secret) -> None:
+        """Signs with another private key from now on, if GitHub accepts it; else ConfigError."""
+        await self._app.use_key(pem)
 
     def serves(self, repository: Repository) -> bool:
         """Whether the repository is on this client's host."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from aiohttp import web
 
-from . import auth
+from . import auth, registration
 from .call import Call, Proof, Reply, Route
 from .errors import ApiError, Json, not_found
 from .faults import Fault, Faults, Kind, refusal
@@ -47,6 +47,7 @@ def application(stage: Stage, middlewares: Iterable[Any] = ()) -> web.Applicatio
     """The whole stand-in; middlewares see each request first and each answer last."""
     outer = tuple(middlewares)
     root = _rest(stage, outer)
+    registration.add_pages(root, stage.world)
     root.router.add_post("/graphql", stage.graphql)
     root.router.add_post("/api/graphql", stage.graphql)
     root.add_subapp("/api/v3", _rest(stage, ()))
