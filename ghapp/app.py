@@ -225,6 +225,7 @@ class _Builder:
         )
         configuration = Configuration(
             files=documents,
+            path=settings.config,
             kinds=tuple(kinds().values()),
             namespaces=settings.namespaces or ("",),
             cluster=settings.cluster,

@@ -24,6 +24,7 @@ from ghapp.core import globs
 from ghapp.core.case import Case, Failed, Rule, Template
 from ghapp.core.model import Milestone, Observation, Phase, Value, Verb
 from ghapp.core.notification import (
+    ANY,
     Filter,
     LabelSelector,
     LogSettings,
@@ -186,11 +187,14 @@ def _about(listening: Listening, case: Case) -> bool:
     document, look = listening.document, case.look
     if document.spec.suspend or document.namespace not in ("", look.subject.namespace):
         return False
+    if document.spec.filter is ANY:
+        return True
     if not _admits(document.spec.filter, case):
         return False
     return listening.rule is None or listening.rule.matches(case)
 
 
+_ALL: Final = tuple(Milestone)
 _REACHED: Final[Mapping[Milestone, Phase]] = {
     Milestone.QUEUED: Phase.QUEUED,
     Milestone.STARTED: Phase.RUNNING,
@@ -205,7 +209,7 @@ def _milestones(listening: Listening, case: Case, *, now: bool) -> Iterator[Mile
     what is told would depend on how often we happened to look.
     """
     chosen = listening.document.spec.filter
-    for milestone in chosen.milestones or Milestone:
+    for milestone in chosen.milestones or _ALL:
         if now if listening.steady else _about(listening, _at(milestone, case)):
             yield milestone
 
@@ -326,6 +330,8 @@ def _said(listening: Listening, case: Case) -> Iterator[tuple[str, Any]]:
 
 def _presentation(settings: Iterable[Setting]) -> Presentation:
     said = {setting.name: setting.value for setting in settings}
+    if not said:
+        return PLAIN
     logs = {name[5:]: value for name, value in said.items() if name.startswith("logs.")}
     interval = said.get("progress_interval")
     return Presentation(

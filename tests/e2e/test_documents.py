@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
@@ -46,6 +47,7 @@ def ready(w: World, kind: str, namespace: str, name: str) -> tuple[str, str, str
 def impatient(product: Checkrail) -> None:
     product.statuses.soon = 0.01
     product.statuses.providers.reread_every = 0.05
+    product.configuration.reread_every = 0.05
     product.configuration.pace = replace(product.configuration.pace, missing_interval=0.05)
 
 
@@ -116,7 +118,7 @@ async def test_what_is_owed_waits_for_a_secret_and_is_given_up_with_its_provider
         w.kube.create(document("ClusterNotification", "all", {"providerRefs": [{"name": "bus"}]}))
         await until(lambda: ready(w, "ClusterProvider", "", "bus")[1] == "CannotDeliver")
         assert "no Secret checkrail/late" in ready(w, "ClusterProvider", "", "bus")[2]
-        (event,) = w.kube.list("Event", "default")
+        (event,) = await until(lambda: w.kube.list("Event", "default"))
         assert (event["reason"], event["involvedObject"]["name"]) == ("CannotDeliver", "bus")
         w.run_through(w.pipelinerun())
         await until(lambda: w.checks() and w.checks()[0].conclusion)
@@ -182,6 +184,32 @@ async def test_a_default_of_ones_own_replaces_what_the_environment_says(tmp_path
             await until(lambda: w.consumer.types)
             assert [event["subject"]["id"].split("/")[1] for event in w.consumer.events] == ["ill"]
             assert w.checks() == []
+
+
+async def test_a_local_file_counts_anew_when_it_changes_and_not_when_it_is_wrong(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "documents.yaml"
+    text = (
+        "apiVersion: checkrail.dev/v1alpha1\n"
+        "kind: ClusterNotification\n"
+        "metadata: {name: words}\n"
+        "spec: {message: MESSAGE}\n"
+    )
+    file.write_text(text.replace("MESSAGE", "one"))
+    async with world(tmp_path) as w, w.running(tune=impatient, config=file):
+        w.step(w.pipelinerun(), "Running")
+        await until(lambda: w.checks() and w.checks()[0].title == "one")
+        file.write_text(text.replace("MESSAGE", "[wrong]"))
+        await until(lambda: "what it said before counts" in caplog.text)
+        assert w.checks()[0].title == "one"
+        file.write_text(text.replace("MESSAGE", "three"))
+        await until(lambda: w.checks()[0].title == "three")
+        install(w)
+        shadow = document("ClusterNotification", "words", {"message": "not from here"})
+        w.kube.create(shadow)
+        await until(lambda: ready(w, "ClusterNotification", "", "words")[1] == "NotInUse")
+        assert w.checks()[0].title == "three"
 
 
 # --- two tenants ----------------------------------------------------------------------------------
