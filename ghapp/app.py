@@ -15,7 +15,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-import aiohttp
 import msgspec
 from aiohttp import web
 
@@ -46,6 +45,7 @@ from ghapp.engine.upkeep import Upkeep
 from ghapp.engine.watch import Watch
 from ghapp.errors import ConfigError
 from ghapp.github.client import GitHubClient
+from ghapp.github.session import open_session as open_github_session
 from ghapp.http import HttpClient
 from ghapp.http import open_session as open_http_session
 from ghapp.kinds import kinds, provider_types
@@ -293,16 +293,19 @@ class _Builder:
         if settings is None:
             log.warning("no GitHub App is set, so no checks are made")
             return None
-        session = await self.stack.enter_async_context(_session())
+        session = await self.stack.enter_async_context(
+            open_github_session(ca=settings.ca, proxy=settings.proxy)
+        )
         github = GitHubClient(
             session,
             api_url=settings.api_url,
             app=settings.app_id,
             key=settings.private_key,
             clock=self.clock,
-            remaining=metrics.rate_remaining,
+            waited=metrics.github_wait,
             observe=lambda method, route, status, _: metrics.github_request(method, route, status),
         )
+        metrics.github_standings(github.standings)
         self.stack.push_async_callback(github.close)
         return github
 
@@ -495,12 +498,6 @@ def plans_of(adapter: Adapter[Any]) -> Plans:
         Verb.RECONCILE: adapter.reconcile,
     }
     return {verb: plan for verb, plan in plans.items() if plan is not None}
-
-
-def _session() -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=64), cookie_jar=aiohttp.DummyCookieJar()
-    )
 
 
 def _unready(checkrail: Checkrail) -> Sequence[str]:

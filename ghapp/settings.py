@@ -6,6 +6,7 @@ setting must not be silently without effect.
 
 import os
 import re
+import ssl
 import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 
 from ghapp import kubeconfigs
 from ghapp.core import selector
+from ghapp.core.proxy import proxy_for
 from ghapp.errors import ConfigError
 from ghapp.secret import Secret
 
@@ -70,6 +72,10 @@ VARIABLES: Final = (
     ),
     Variable("CHECKRAIL_GITHUB_WEBHOOK_SECRET", "the secret itself, instead of the file"),
     Variable(
+        "CHECKRAIL_GITHUB_CA_FILE",
+        "PEM file with the CA certificates of an Enterprise Server; trusted beside the system's",
+    ),
+    Variable(
         "CHECKRAIL_FLUX_SECRET_FILE",
         "file with secrets, one a line, of who may post events of clusters that are not watched",
     ),
@@ -87,6 +93,14 @@ VARIABLES: Final = (
     ),
     Variable("CHECKRAIL_LOG_LEVEL", "debug, info, warning or error", "info"),
     Variable("CHECKRAIL_LOG_FORMAT", "json or text", "json; text on a terminal"),
+    Variable(
+        "HTTPS_PROXY",
+        "proxy to GitHub, `http://[USER:PASSWORD@]HOST:PORT`; nothing else goes by it "
+        "(`HTTP_PROXY` where GitHub's address begins with http:)",
+    ),
+    Variable(
+        "NO_PROXY", "comma list of names, addresses and networks that are reached without the proxy"
+    ),
     Variable("KUBECONFIG", "as kubectl reads it; in a cluster the service account is used"),
 )
 
@@ -101,6 +115,10 @@ class GitHubSettings:
     app_id: str
     private_key: Secret
     webhook_secrets: tuple[Secret, ...]
+    ca: str = ""
+    """Certificates in PEM that are trusted beside the system's."""
+    proxy: Secret | None = None
+    """A URL, perhaps with a password in it."""
     private_key_file: Path | None = None
     webhook_secret_file: Path | None = None
     """Where they were read from, and are read again when they change."""
@@ -164,7 +182,7 @@ class _Reader:
         path, inline = self.text(f"{name}_FILE"), self.text(name)
         if path and inline:
             self.wrong(name, f"set this or {PREFIX}{name}_FILE, not both")
-        return self._file(f"{name}_FILE", path) if path else inline
+        return self.content(f"{name}_FILE", path) if path else inline
 
     def secrets(self, name: str) -> tuple[Secret, ...]:
         """The secrets in ``NAME_FILE`` or ``NAME``, one a line."""
@@ -175,7 +193,8 @@ class _Reader:
         path = self.text(f"{name}_FILE")
         return Path(path) if path else None
 
-    def _file(self, name: str, path: str) -> str:
+    def content(self, name: str, path: str) -> str:
+        """What is in a file; empty where that is a mistake."""
         try:
             content = Path(path).read_text(encoding="utf-8").strip()
         except OSError as error:
@@ -265,6 +284,7 @@ def _github(reader: _Reader) -> GitHubSettings | None:
     key = reader.secret("GITHUB_PRIVATE_KEY")
     secrets = reader.secrets("GITHUB_WEBHOOK_SECRET")
     api_url = reader.checked("GITHUB_API_URL", "https://api.github.com", _url).rstrip("/")
+    ca, proxy = _ca(reader), _proxy(reader, api_url)
     given = {"APP_ID": app_id, "PRIVATE_KEY": key, "WEBHOOK_SECRET": secrets}
     if not any(given.values()):
         return None
@@ -279,7 +299,32 @@ def _github(reader: _Reader) -> GitHubSettings | None:
         webhook_secrets=secrets,
         private_key_file=reader.path("GITHUB_PRIVATE_KEY"),
         webhook_secret_file=reader.path("GITHUB_WEBHOOK_SECRET"),
+        ca=ca,
+        proxy=proxy,
     )
+
+
+def _ca(reader: _Reader) -> str:
+    path = reader.text("GITHUB_CA_FILE")
+    content = reader.content("GITHUB_CA_FILE", path) if path else ""
+    try:
+        if content:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=content)
+    except (ssl.SSLError, ValueError) as error:
+        what = getattr(error, "reason", None) or error
+        reader.wrong("GITHUB_CA_FILE", f"{path} has no CA certificates in PEM in it ({what})")
+    return content
+
+
+def _proxy(reader: _Reader, api_url: str) -> Secret | None:
+    """Named without its value where it is wrong: there may be a password in it."""
+    if _url(api_url) is not None:
+        return None
+    proxy = proxy_for(api_url, reader.environ)
+    name = f"{urlsplit(api_url).scheme.upper()}_PROXY"
+    if proxy and not _is_http(proxy):
+        reader.mistakes.append(f"{name}: not an http or https URL of a proxy")
+    return Secret(proxy) if proxy else None
 
 
 def _seconds(reader: _Reader, name: str, default: float) -> float:
@@ -295,17 +340,22 @@ def _seconds(reader: _Reader, name: str, default: float) -> float:
 
 
 def _url(value: str) -> str | None:
+    if not _is_http(value):
+        return f"{value!r} is not an http or https URL"
+    parts = urlsplit(value)
+    if parts.username or parts.password:
+        return "must not carry credentials in the URL"
+    return None
+
+
+def _is_http(value: str) -> bool:
     try:
         parts = urlsplit(value)
         port = parts.port
     except ValueError:  # a port that is none, or an address with half a bracket
-        return f"{value!r} is not an http or https URL"
+        return False
     spaced = any(character.isspace() for character in value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0 or spaced:
-        return f"{value!r} is not an http or https URL"
-    if parts.username or parts.password:
-        return "must not carry credentials in the URL"
-    return None
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and port != 0 and not spaced
 
 
 def _existing(value: str) -> str | None:

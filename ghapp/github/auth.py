@@ -178,6 +178,10 @@ class Tokens:
         for scope in [scope for scope in self._cache if scope.installation == installation]:
             self._cache.pop(scope, None)
 
+    def drop(self, scope: Scope) -> None:
+        """Drop one token."""
+        self._cache.pop(scope, None)
+
     async def close(self) -> None:
         """Let go of what is being minted."""
         await self._flights.close()

@@ -134,6 +134,15 @@ class GitHub:
     def rename_repository(self, full_name: str, name: str, login: str) -> Repository:
         return people.rename(self.world, full_name, name, login)
 
+    def transfer_repository(self, full_name: str, owner: str, login: str) -> Repository:
+        return people.transfer(self.world, full_name, owner, login)
+
+    def archive_repository(self, full_name: str, login: str) -> None:
+        people.archive(self.world, full_name, login, action="archived")
+
+    def unarchive_repository(self, full_name: str, login: str) -> None:
+        people.archive(self.world, full_name, login, action="unarchived")
+
     def delete_repository(self, full_name: str, login: str) -> None:
         people.delete_repository(self.world, full_name, login)
 
