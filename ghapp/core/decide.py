@@ -421,16 +421,16 @@ def _removal(before: Seen, at: datetime) -> tuple[Occurrence, ...]:
 def _check(before: Seen, look: Observation, rules: Rules) -> Check | None:
     if look.revision is None:
         return None
-    if before.overdue and not look.phase.finished:
-        return before.check  # closed, and GitHub does not open it again: see `core.overdue`
-    following = next_environment(look, rules.pipelines)
-    return checks.render(
+    check = checks.render(
         look,
         notices=before.notices,
-        following=following,
+        following=next_environment(look, rules.pipelines),
         dashboard_url=rules.dashboard_url,
         presentation=before.audience.presentation,
     )
+    if before.overdue and before.check and before.check.completed_at and not look.phase.finished:
+        return checks.closed_early(check, before.check.completed_at)  # GitHub opens none again
+    return check
 
 
 def set_check(

@@ -11,8 +11,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from ghapp.core import checks
 from ghapp.core.decide import NOTHING, Decision, Rules, set_check
-from ghapp.core.model import Conclusion
 from ghapp.core.seen import Seen
 
 PATIENCE: Final = timedelta(days=13)
@@ -25,15 +25,7 @@ def overdue(before: Seen, *, at: datetime, rules: Rules) -> Decision:
         return NOTHING
     if at - look.created < PATIENCE:
         return NOTHING
-    closed = replace(
-        check,
-        status="completed",
-        conclusion=Conclusion.TIMED_OUT,
-        title=f"No end after {PATIENCE.days} days",
-        summary=f"{_WHY}\n\n{check.summary}",
-        completed_at=at,
-        buttons=(),
-    )
+    closed = checks.closed_early(check, at)
     after = replace(
         before,
         check=closed,
@@ -44,9 +36,3 @@ def overdue(before: Seen, *, at: datetime, rules: Rules) -> Decision:
     return Decision(
         seen=(after,), effects=(set_check(before, after, closed, look.revision, rules),)
     )
-
-
-_WHY: Final = (
-    "> It has not ended yet. GitHub gives up on unfinished checks after 14 days, so this one is "
-    "closed; it gets its verdict when the run ends."
-)

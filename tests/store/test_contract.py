@@ -801,3 +801,17 @@ async def test_an_orphan_is_delivered_when_its_sink_is_back_and_somebody_asks(
     (dead,) = await store.dead()
     assert await store.revive(dead.row, at(1))
     assert (await take_one(store, sink="gone", now=at(1))).effect == event(1)
+
+
+async def test_open_rows_come_in_pages(store: Store) -> None:
+    names = [f"build-{number}" for number in range(5)]
+    for name in names:
+        await store.commit(Commit(seen=(row(subject(name)),)))
+    await store.commit(Commit(seen=(row(subject("done"), phase=Phase.FAILED),)))
+    found: list[str] = []
+    last = ""
+    while page := await store.open_rows(last, 2):
+        assert len(page) <= 2
+        last = page[-1].look.subject.key
+        found += [one.look.subject.name for one in page]
+    assert found == names
