@@ -124,6 +124,8 @@ class Delivery:
     body: bytes
     received: datetime
     tries: int = 0
+    source: str = ""
+    """The id of the Provider whose App it is for; empty: the App of the environment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,11 @@ HEADER_LIMIT: Final = 200
 """Characters of an event name or a delivery id that we store."""
 
 
+def _no_secrets(source: str) -> Sequence[Secret]:
+    """Nobody declares an App."""
+    return ()
+
+
 @dataclass(slots=True, kw_only=True)
 class Server:
     """What this process answers to."""
@@ -42,6 +47,8 @@ class Server:
     clock: Clock
     secrets: tuple[Secret, ...]
     """Webhook secrets; the first is current, the others are being rotated out."""
+    secrets_of: Callable[[str], Sequence[Secret]] = _no_secrets
+    """Those of the App that a Provider declares, by the Provider's id."""
     ready: Callable[[], Sequence[str]]
     """Reasons why this process is not ready; empty when it is."""
     read_limit: float = READ_LIMIT
@@ -62,6 +69,7 @@ class Server:
         webhook = [web.post("/github/webhook", self._webhook)] if self._keys else []
         return [
             *webhook,
+            web.post("/github/webhook/{source:.{1,520}}", self._webhook),
             web.get("/healthz", self._healthz),
             web.get("/readyz", self._readyz),
             web.get("/metrics", self._metrics),
@@ -83,7 +91,8 @@ class Server:
     async def _read_delivery(self, request: web.Request) -> Delivery:
         """The delivery; raises Refused and counts."""
         body = await self._read_body(request)
-        if not verify(body, request.headers.get(SIGNATURE_HEADER, ""), self._keys):
+        source = request.match_info.get("source", "")
+        if not verify(body, request.headers.get(SIGNATURE_HEADER, ""), self._keys_of(source)):
             self.metrics.webhook("forged")
             raise Refused("the signature does not match", status=401)
         event = request.headers.get("X-GitHub-Event", "")
@@ -93,7 +102,13 @@ class Server:
         if not is_json_object(body):
             hint = "set the webhook's content type to application/json"
             raise self._malformed(f"the body is not a JSON object; {hint}")
-        return Delivery(guid=guid, event=event, body=body, received=self.clock())
+        return Delivery(guid=guid, event=event, body=body, received=self.clock(), source=source)
+
+    def _keys_of(self, source: str) -> Sequence[bytes]:
+        """Without any, nothing is genuine: of an App that nobody declares no more is said."""
+        if not source:
+            return self._keys
+        return [secret.reveal().encode() for secret in self.secrets_of(source)]
 
     async def _read_body(self, request: web.Request) -> bytes:
         if (request.content_length or 0) > BODY_LIMIT:

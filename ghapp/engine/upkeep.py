@@ -11,8 +11,9 @@ from ghapp.core.decide import NOTHING, Decision
 from ghapp.core.overdue import overdue
 from ghapp.engine.desk import Desk
 from ghapp.errors import CheckrailError
+from ghapp.github.apps import Apps
 from ghapp.github.deliveries import Sweep
-from ghapp.ports import Clock, GitHub
+from ghapp.ports import Clock
 
 log = logs.get(__name__)
 
@@ -30,13 +31,15 @@ class Upkeep:
     """Slow loops that may fail and go on."""
 
     desk: Desk
-    github: GitHub | None
+    apps: Apps | None
+    """Whose webhooks are fetched; None: by another process."""
     clock: Clock
     close_overdue: bool = True
     """Whether this process tells of runs."""
     sweep_every: float = SWEEP_EVERY
     overdue_every: float = PRUNE_EVERY
-    _sweep: Sweep | None = field(default=None)
+    _sweeps: dict[str, Sweep] = field(default_factory=dict)
+    """By the source of the App."""
 
     async def run(self) -> None:
         """Works until cancelled."""
@@ -44,17 +47,29 @@ class Upkeep:
             group.create_task(_every(PRUNE_EVERY, self.prune))
             if self.close_overdue:
                 group.create_task(_every(self.overdue_every, self.overdue))
-            if self.github is not None:
+            if self.apps is not None:
                 group.create_task(_every(self.sweep_every, self.sweep))
 
     async def sweep(self) -> int:
-        """Accepts the deliveries that GitHub could not bring; how many that were."""
-        if self.github is None:
-            return 0
-        if self._sweep is None:
-            self._sweep = Sweep(self.github)
+        """Accepts the deliveries that GitHub could not bring; how many that were.
+
+        One App after the other: one that cannot be asked now holds up no other.
+        """
+        missed = 0
+        for source in list(self.apps or ()):
+            try:
+                missed += await self._swept(source)
+            except CheckrailError as error:
+                log.warning("upkeep failed, trying again later", app=source, reason=str(error))
+        return missed
+
+    async def _swept(self, source: str) -> int:
+        assert self.apps is not None
+        github, known = self.apps.of(source), self._sweeps.get(source)
+        if known is None or known.github is not github:
+            known = self._sweeps[source] = Sweep(github, source)
         store = self.desk.store
-        missed = await self._sweep.missed(store.known, now=self.clock())
+        missed = await known.missed(store.known, now=self.clock())
         for delivery in missed:
             if await store.accept(delivery):
                 log.info("fetched a missed webhook", delivery=delivery.guid)

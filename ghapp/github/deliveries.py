@@ -61,8 +61,9 @@ class Sweep:
     The mark moves only when nothing was missing: what was brought may not have been kept.
     """
 
-    def __init__(self, github: GitHub) -> None:
-        self._github = github
+    def __init__(self, github: GitHub, source: str = "") -> None:
+        self.github = github
+        self._source = source
         self._mark: datetime | None = None
 
     async def missed(self, known: Known, *, now: datetime) -> Sequence[Delivery]:
@@ -86,7 +87,7 @@ class Sweep:
         """Newest first, down to `floor`."""
         found: list[Attempt] = []
         read = 0
-        async for entry in self._github.pages("/app/hook/deliveries", repository=None):
+        async for entry in self.github.pages("/app/hook/deliveries", repository=None):
             read += 1
             attempt = _attempt(entry)
             if attempt is not None and attempt.delivered_at < floor:
@@ -112,6 +113,7 @@ class Sweep:
                     event=attempt.event,
                     body=body,
                     received=attempt.delivered_at,
+                    source=self._source,
                 )
             )
             if len(found) >= AT_ONCE or size >= AT_ONCE_BYTES:
@@ -122,7 +124,7 @@ class Sweep:
         """The webhook's body; None when GitHub no longer has it."""
         path = f"/app/hook/deliveries/{attempt.id}"
         try:
-            detail = await self._github.request("GET", path, repository=None)
+            detail = await self.github.request("GET", path, repository=None)
         except Reject as error:
             if error.status == 404:
                 log.warning("a missed webhook is gone", delivery=attempt.guid)

@@ -23,6 +23,7 @@ from ghapp.core.budget import Urgency
 from ghapp.core.effects import Effect, SetCheck
 from ghapp.core.github_body import Run
 from ghapp.core.model import Repository
+from ghapp.core.provider import GitHubApp
 from ghapp.errors import DeliveryError, Reject, Retry
 from ghapp.ports import Receipt, SinkType, Slot, UrgentGitHub
 
@@ -33,8 +34,11 @@ LISTED: Final = 5.0
 _NO_COMMIT: Final = "No commit found for SHA"
 
 
-class Settings(Struct, frozen=True, kw_only=True):
-    """Nothing to set: the App's own settings are the process'."""
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which App writes the checks."""
+
+    app: GitHubApp | None = None
+    """Without it, the App that the process is set up with."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,6 +131,7 @@ class SqliteStore:
             "received": micros(delivery.received),
             "tries": delivery.tries,
             "body": delivery.body,
+            "source": delivery.source,
         }
 
         def write(db: sqlite3.Connection) -> bool:
@@ -148,8 +149,15 @@ class SqliteStore:
         self._time.tell(now)
         rows = await self._read("deliveries_due", now=micros(now), limit=limit)
         return [
-            Delivery(guid=guid, event=event, body=body, received=moment(received), tries=tries)
-            for guid, event, body, received, tries in rows
+            Delivery(
+                guid=guid,
+                event=event,
+                body=body,
+                received=moment(received),
+                tries=tries,
+                source=source,
+            )
+            for guid, event, body, received, tries, source in rows
         ]
 
     async def postpone(self, guid: str, *, due: datetime, reason: str) -> None:
