@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ghapp.demo.board import LISTENERS, Board, Full
 from ghapp.demo.events import KEPT, Events, Unfit, read
-from ghapp.demo.view import html_of
+from ghapp.demo.markup import html_of
 
 Json = dict[str, Any]
 
