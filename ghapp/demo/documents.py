@@ -1,4 +1,4 @@
-"""What is declared in the demo's cluster: who may speak for the shop, who is told, in which words."""
+"""What is declared in the demo's cluster: who may speak for the shop, who is told, and how."""
 
 from importlib import resources
 from typing import Any, Final

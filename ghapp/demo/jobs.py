@@ -210,7 +210,7 @@ def ended(pod: Object, now: str, exit_code: int) -> Object:
         "startedAt": begun,
         "finishedAt": now,
     }
-    states = dict.fromkeys(_containers(pod), {"terminated": terminated})
+    states = {name: {"terminated": terminated} for name in _containers(pod)}
     return pods.told("Failed" if exit_code else "Succeeded", begun, states)
 
 

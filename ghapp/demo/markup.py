@@ -1,4 +1,4 @@
-"""Markdown as HTML, the way GitHub shows a check: the only place of the demo where text becomes HTML.
+"""Markdown as HTML, as GitHub shows it on a check: the only place where text becomes HTML here.
 
 HTML in it is shown as text, but for a folded block with its summary and a sentence in plain text.
 """

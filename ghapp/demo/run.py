@@ -1,8 +1,8 @@
 """The demo in one process: two stand-ins, a scripted cluster, the page, and the real product.
 
 The product is composed as in production and talks to the stand-ins by HTTP over loopback; it gets a
-kubeconfig and an App's key, and nothing else; its documents are in the cluster. Everything that is written
-goes into one temporary folder, which goes when the demo ends.
+kubeconfig and an App's key, and finds its documents in the cluster. Everything that is written goes
+into one temporary folder, which goes when the demo ends.
 """
 
 import asyncio

@@ -45,27 +45,27 @@ def test_a_visitor_gives_it_back(shop):
     assert give_back(shop, "tea") == "refunded"
 '''
 _PYTEST: Final = """\
-============================= test session starts ==============================
+=================== test session starts ====================
 platform linux -- Python 3.13.7, pytest-9.0.2, pluggy-1.6.0
 collected 2 items
 
-tests/test_journeys.py F.                                                [100%]
+tests/test_journeys.py F.                             [100%]
 
-=================================== FAILURES ===================================
-___________________________ test_a_visitor_buys_tea ____________________________
+========================= FAILURES =========================
+_________________ test_a_visitor_buys_tea __________________
 tests/test_journeys.py:7: in test_a_visitor_buys_tea
     assert buy(shop, "tea") == "paid"
 {path}:{line}: in buy
     return shop.pay(item, revision=REVISION)
 E   {trouble}
------------------------------ Captured stdout call -----------------------------
-signed in to the test shop as ci with the password {password}
-=========================== short test summary info ============================
-FAILED tests/test_journeys.py::test_a_visitor_buys_tea - {trouble}
-========================= 1 failed, 1 passed in 1.92s ==========================
+------------------- Captured stdout call -------------------
+signed in to the test shop as ci, password {password}
+================= short test summary info ==================
+FAILED tests/test_journeys.py::test_a_visitor_buys_tea
+=============== 1 failed, 1 passed in 1.92s ================
 """
 _E2E: Final = """\
-journeys against https://shop.ci.svc, as ci with the password {password}
+journeys in https://shop.ci.svc as ci, password {password}
 return  ok      3.1 s
 buy     FAILED  2.4 s
 Traceback (most recent call last):
@@ -77,7 +77,7 @@ _FAILED: Final = {"checkout": _PYTEST, "e2e": _E2E}
 _PASSED: Final = {
     "clone": "HEAD is now at the commit that was pushed\n",
     "unit": f"{'.' * 60} [100%]\n60 passed in 1.31s\n",
-    "checkout": "..                                                       [100%]\n2 passed in 1.88s\n",
+    "checkout": ".. [100%]\n2 passed in 1.88s\n",
     "build": "#9 exporting to image\n#9 exporting layers done\n",
     "push": "pushed the chart of the shop to oci://registry.example/acme\n",
     "post": '{"ok":true}\n',

@@ -49,7 +49,7 @@ class View:
             "about": {"people": PEOPLE, "received": self.events.received},
             "commits": [commit["sha"] for commit in commits],
             "environments": [self._environment(name) for name in ENVIRONMENTS],
-            "documents": list(islice(self._documents(), DOCUMENTS)),
+            "documents": sorted(islice(self._documents(), DOCUMENTS), key=_is_fine),
             "pulls": [self._pull(pull) for pull in self._pulls()],
             "events": [event["id"] for event in self.events.newest],
         }
@@ -221,6 +221,11 @@ def _health(status: Mapping[str, Any]) -> Json:
     if conditions.get("Remediated", {}).get("status") == "True":
         return {"state": "rolledback", "says": ready.get("message", "")}
     return {"state": "failed" if ready else "empty", "says": ready.get("message", "")}
+
+
+def _is_fine(document: Json) -> bool:
+    """What needs a person comes first."""
+    return bool(document["state"] != "False")
 
 
 def _document(plural: str, found: Json) -> Json:
