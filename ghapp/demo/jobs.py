@@ -112,7 +112,7 @@ class Jobs:
 
     def _end(self, pod: Object, commit: str, exit_code: int) -> None:
         meta = pod["metadata"]
-        text = self.printed(commit, "e2e", exit_code)
+        text = self.printed(commit, "e2e", exit_code) if commit else ""
         for container in _containers(pod):
             self.kube.set_log(meta["namespace"], meta["name"], container, text)
         self._phase(pod, ended(pod, stamp(self.kube.now()), exit_code))

@@ -745,5 +745,5 @@ setInterval(() => {
   if (run && run.status === "in_progress") put($("detail-line"), lineOf(run));
 }, 1000);
 
-put($("kubectl"), `kubectl --server ${location.origin}/kube get checkrail,pipelineruns,pods -A`);
+put($("kubectl"), `kubectl --server ${location.origin}/kube get checkrail,pipelineruns -A`);
 follow();
