@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 _STOP: Final = frozenset({"Cancelled", "CancelledRunFinally", "StoppedRunFinally"})
 _PENDING: Final = "PipelineRunPending"
 _EXIT: Final = re.compile(r"^\s*exit\s+([1-9]\d{0,2})\s*$", re.MULTILINE)
-_ECHO: Final = re.compile(r"^\s*echo\s+(['\"]?)(.*)\1\s*$", re.MULTILINE)
+_ECHO: Final = re.compile(r"^[ \t]*echo[ \t]+(['\"]?)(.*)\1[ \t]*$", re.MULTILINE)
 _UNKNOWN_SECONDS: Final = 2.0
 """How long a task takes that the script does not know."""
 
