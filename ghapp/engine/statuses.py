@@ -114,7 +114,8 @@ def _notification(
     failure = incidents.failures.get(notification.id)
     if failure:
         return not_ready("EvaluationFailed", failure)
-    return ready()
+    denied, _ = incidents.denials.get(notification.namespace, (0, ""))
+    return ready(message=f"in use; {denied} looks not shown, see Trusted") if denied else ready()
 
 
 def _trusted(notification: Notification, incidents: Incidents) -> Iterator[Condition]:
