@@ -189,7 +189,7 @@ def doctor() -> None:
 @checkrail.command("crds")
 def crds_() -> None:
     """Print the generated CustomResourceDefinitions."""
-    click.echo(crds.as_yaml(crds.manifests()), nl=False)
+    click.echo(crds.as_yaml(), nl=False)
 
 
 @checkrail.command("rbac")

@@ -101,12 +101,16 @@ def _object(version: str, kind: str, **metadata: str) -> Json:
     return {"apiVersion": version, "kind": kind, "metadata": named}
 
 
-def as_yaml(documents: Iterable[Json], *, comment: str = "") -> str:
-    """The documents as one YAML text, in the order of their fields."""
+def as_yaml(documents: Iterable[Json], *, comment: str = "", block: bool = False) -> str:
+    """The documents as one YAML text, in the order of their fields.
+
+    Small lists and maps stand on one line, as in ``[get, list, watch]``; in `block` style none do,
+    which is easier to read where there is much text.
+    """
     yaml = YAML()
     yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.width = 100
-    yaml.default_flow_style = None  # [get, list, watch] on one line
+    yaml.default_flow_style = False if block else None
     yaml.representer.ignore_aliases = lambda _: True  # a list that two roles share is written twice
     stream = StringIO()
     stream.writelines(f"# {line}\n" for line in comment.splitlines())

@@ -112,6 +112,9 @@ def _map(value: Any, type_: inspect.DictType, steps: Steps, words: Words) -> Ite
     if not isinstance(value, dict):
         yield from _expected(value, dict, steps)
         return
+    if type_.max_length is not None and len(value) > type_.max_length:
+        yield Mistake(steps, f"expected at most {type_.max_length} of them, found {len(value)}")
+        return
     for key, item in value.items():
         yield from mistakes(key, type_.key_type, steps=(*steps, key), words=words)
         yield from mistakes(item, type_.value_type, steps=(*steps, key), words=words)

@@ -34,21 +34,27 @@ class Requirement(Written, frozen=True, kw_only=True):
     """A requirement of a label selector."""
 
     key: Key
+    """Of the label."""
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
+    """What has to hold of its value."""
     values: Annotated[tuple[Text, ...], Meta(max_length=100)] = ()
+    """Of In and NotIn."""
 
 
 class LabelSelector(Written, frozen=True, kw_only=True):
     """As Kubernetes has it: all of it has to hold."""
 
-    match_labels: dict[Key, Text] = field(default_factory=dict)
+    match_labels: Annotated[dict[Key, Text], Meta(max_length=50)] = field(default_factory=dict)
+    """Labels with exactly these values."""
     match_expressions: Annotated[tuple[Requirement, ...], Meta(max_length=50)] = ()
+    """Requirements; all of them have to hold."""
 
 
 class Named(Written, frozen=True, kw_only=True):
     """An annotation of the object, or a result of the run."""
 
     name: Key
+    """Of the annotation or result."""
     values: Annotated[tuple[Text, ...], Meta(max_length=100)] = ()
     """Any of them; none: it only has to be there."""
 
@@ -57,22 +63,26 @@ class Filter(Written, frozen=True, kw_only=True):
     """Which runs, and what of them; what is left out admits everything, all the rest must hold."""
 
     kinds: Annotated[tuple[Pattern, ...], Meta(max_length=50)] = ()
-    """``PipelineRun``, ``HelmRelease``."""
+    """Of the run's object: patterns, ``PipelineRun``, ``Helm*``."""
     namespaces: Annotated[tuple[Pattern, ...], Meta(max_length=500)] = ()
     """Patterns; of a ClusterNotification only: a Notification is about its own namespace."""
     clusters: Annotated[tuple[Pattern, ...], Meta(max_length=100)] = ()
+    """That the run is in: patterns."""
     label_selector: LabelSelector | None = None
+    """Of the run's object."""
     annotations: Annotated[tuple[Named, ...], Meta(max_length=50)] = ()
-    phases: tuple[Phase, ...] = ()
+    """Of the run's object; all of them."""
+    phases: Annotated[tuple[Phase, ...], Meta(max_length=10)] = ()
     """That the run is in now."""
-    old_phases: tuple[Phase, ...] = ()
+    old_phases: Annotated[tuple[Phase, ...], Meta(max_length=10)] = ()
     """That it was in before: ``phases: [succeeded], oldPhases: [failed]`` is a recovery."""
-    milestones: tuple[Milestone, ...] = ()
+    milestones: Annotated[tuple[Milestone, ...], Meta(max_length=10)] = ()
     """Which events are sent. Of what has no milestones (a deployment, an incident) each counts as
     finished."""
     results: Annotated[tuple[Named, ...], Meta(max_length=50)] = ()
-    """Of the run, such as Tekton's."""
+    """Of the run, such as Tekton's; all of them."""
     expression: Expression | None = None
+    """CEL over `run`, `object` and `oldPhase`: true or false."""
 
 
 class Report(Written, frozen=True, kw_only=True):
@@ -80,15 +90,18 @@ class Report(Written, frozen=True, kw_only=True):
     step that prints it (the way out of a workspace that nobody else can read)."""
 
     format: Literal["junit", "sarif"]
+    """How it is written."""
     result: Text = ""
+    """Name of the result that it is in; or name a step."""
     step: Text = ""
+    """Name of the step that prints it; or name a result."""
 
 
 class LogSettings(Written, frozen=True, kw_only=True):
     """What of a run's logs is shown on its check."""
 
     when: Literal["failed", "always", "never"] | None = None
-    """always: of runs that succeeded, too."""
+    """Of which runs: failed ones, all (always: of runs that succeeded, too), or none."""
     steps: Annotated[int, Meta(ge=1, le=20)] | None = None
     """Containers that are read, the failing ones first."""
     lines: Count | None = None
@@ -98,6 +111,7 @@ class LogSettings(Written, frozen=True, kw_only=True):
     matchers: Annotated[tuple[ProblemMatcher, ...], Meta(max_length=20)] | None = None
     """Beside those that are built in."""
     reports: Annotated[tuple[Report, ...], Meta(max_length=10)] | None = None
+    """Reports that tools wrote, shown on the lines that they name."""
 
 
 class NotificationSpec(Written, frozen=True, kw_only=True):
@@ -110,6 +124,7 @@ class NotificationSpec(Written, frozen=True, kw_only=True):
     priority: Annotated[int, Meta(ge=-1000, le=1000)] = 0
     """Among documents of one scope: the higher one has the last word."""
     filter: Filter = Filter()
+    """Which runs, and what of them; none: all runs that the document may be about."""
     check_name: Line | None = None
     """Template. The same for every run of the same thing, or no branch rule can require it."""
     dashboard_url: Line | None = None
@@ -119,6 +134,7 @@ class NotificationSpec(Written, frozen=True, kw_only=True):
     summary: Template | None = None
     """Template in Markdown, shown before the table of steps."""
     logs: LogSettings | None = None
+    """What of the logs is shown on the check."""
     progress_interval: Duration | None = None
     """Between two updates of a running check."""
     buttons: Annotated[tuple[Verb, ...], Meta(max_length=20)] | None = None

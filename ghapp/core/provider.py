@@ -22,17 +22,31 @@ class SecretRef(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A Secret in the same namespace; of a ClusterProvider, in the one that checkrail runs in."""
 
     name: Name
+    """Of the Secret; which keys it must have is said by the provider's type."""
 
 
 class ProviderRef(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Names a provider."""
 
     name: Name
+    """Of the Provider or ClusterProvider."""
     kind: ProviderKind | None = None
     """Of the referring document's own scope where it is left out: a Notification means a Provider,
     a ClusterNotification a ClusterProvider."""
     namespace: Name | None = None
     """Of a Provider; another than one's own only where a TrustPolicy lets it."""
+
+
+class AnyProviderSpec(Value, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """What every Provider says, whatever its type; beside it stands the block of its type."""
+
+    type: str
+    """What kind of place it is; the block of the same name holds its settings."""
+    secret_ref: SecretRef | None = None
+    """The Secret with its credentials, in the Provider's own namespace; of a ClusterProvider, in
+    the namespace that checkrail runs in."""
+    suspend: bool = False
+    """Nothing is delivered; what is owed waits."""
 
 
 class Provider(Value, frozen=True, kw_only=True):
