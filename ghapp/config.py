@@ -1,8 +1,8 @@
 """The configuration documents, read into values or refused: from files, and from the cluster.
 
-Everything that is wrong with files is said at once, with file and line, before anything starts. An
-object of the cluster was let pass by the API server's schema, so it is wrong only where a schema
-cannot say it; then it alone is left out. `kinds` says which kinds there are.
+Everything that is wrong with files is said at once, with file, line and column, before anything
+starts. An object of the cluster was let pass by the API server's schema, so it is wrong only where
+a schema cannot say it; then it alone is left out. `kinds` says which kinds there are.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -115,11 +115,9 @@ class _Reading:
 
     def _document(self, document: Document) -> None:
         found = [*document.mistakes, *_mistakes(document.value), *self._twice(document)]
-        found.sort(key=lambda one: document.line(one.steps))
+        found.sort(key=lambda one: document.mark(one.steps))
         title = _title(document.value)
-        self.mistakes += [
-            f"{document.file}:{document.line(one.steps)}: {title}{one}" for one in found
-        ]
+        self.mistakes += [f"{document.place(one.steps)}: {title}{one}" for one in found]
         if not found:
             kind = kinds()[document.value["kind"]]
             self.declared.append(_declared(kind, document.value, audience.LOCAL_FILE))
@@ -129,7 +127,7 @@ class _Reading:
         metadata = _object(document.value, "metadata")
         if not isinstance(metadata.get("name"), str) or not title:
             return
-        here = f"{document.file}:{document.line(('metadata', 'name'))}"
+        here = document.place(("metadata", "name"))
         first = self.places.setdefault(title, here)
         if first != here:
             kind = document.value["kind"]

@@ -11,8 +11,8 @@ from typing import Any
 from ghapp.demo.kube.objects import Object
 
 KEYWORDS = frozenset(
-    ("as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in")
-    + ("let", "loop", "namespace", "null", "package", "return", "true", "var", "void", "while")
+    """as break const continue else false for function if import in let loop namespace null package
+    return true var void while""".split()  # noqa: SIM905 - one can read it
 )
 _SPELLED = {".": "__dot__", "-": "__dash__", "/": "__slash__"}
 
