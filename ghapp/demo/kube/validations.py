@@ -69,14 +69,15 @@ def _asked(rule: Object, value: Any, schema: Object, path: str) -> Iterator[Caus
         return
     said = rule.get("message") or f"failed rule: {rule['rule']}"
     try:
-        if expressions.holds(rule["rule"], value, schema):
-            return
+        held = expressions.holds(rule["rule"], value, schema)
     except expressions.Unfit as error:
-        said = f"{error} evaluating rule: {said}"
-    yield _cause(path + rule.get("fieldPath", ""), schema, said, rule.get("reason", ""))
+        yield _cause(path, schema, f"{error} evaluating rule: {said}")
+        return
+    if not held:
+        yield _cause(path + rule.get("fieldPath", ""), schema, said, rule.get("reason", ""))
 
 
-def _cause(path: str, schema: Object, said: str, reason: str) -> Cause:
+def _cause(path: str, schema: Object, said: str, reason: str = "") -> Cause:
     """In the API server's words; a type stands for the value, which may be large."""
     heads = {"FieldValueRequired": "Required value", "FieldValueForbidden": "Forbidden"}
     head = heads.get(reason, f'Invalid value: "{schema.get("type", "")}"')
