@@ -37,7 +37,7 @@ class Condition(Struct, frozen=True, kw_only=True, rename="camel"):
     last_transition_time: datetime
     """Since when."""
     observed_generation: Count | None = None
-    """Of the document that this was said of."""
+    """Generation of the document that this was said of."""
 
 
 Conditions = Annotated[tuple[Condition, ...], Meta(max_length=16, extra_json_schema=_BY_TYPE)]
@@ -47,7 +47,7 @@ class DocumentStatus(Struct, frozen=True, kw_only=True, rename="camel"):
     """What became of the document."""
 
     observed_generation: Count | None = None
-    """Of the document that this was said of."""
+    """Generation of the document that this was said of."""
     conditions: Conditions = ()
     """What holds; a document at work is Ready."""
 

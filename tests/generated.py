@@ -10,7 +10,7 @@ from typing import Final
 
 from ghapp import app_manifest, crds, discovery, rbac
 from ghapp.kinds import kinds
-from tests import reference
+from tests import documents_page, reference
 
 ROOT: Final = Path(__file__).parent.parent
 
@@ -42,6 +42,7 @@ FILES: Final[Mapping[str, Callable[[], str]]] = {
     "manifests/crds.yaml": _crds,
     "app.yml": _app,
     "docs/reference.md": reference.render,
+    "docs/documents.md": documents_page.render,
 }
 
 

@@ -23,27 +23,27 @@ class AppRef(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The Flux object that is promoted. Its version is not compared: Flux' API moves on."""
 
     apiVersion: ApiVersion  # noqa: N815 - as the document spells it
-    """Such as `helm.toolkit.fluxcd.io/v2`; of its version nothing depends."""
+    """Such as `helm.toolkit.fluxcd.io/v2`; nothing depends on the version."""
     kind: KindName
     """`HelmRelease` or `Kustomization`."""
     name: Name
-    """The same in every environment."""
+    """Name of the object, the same in every environment."""
 
 
 class Target(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A place where an environment runs."""
 
     namespace: Namespace
-    """A namespace belongs to one environment only."""
+    """Namespace that it runs in; it belongs to one environment only."""
 
 
 class PullRequest(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A pull request that changes the marked value."""
 
     url: HttpsUrl
-    """Of the repository that holds the marked value: `https://HOST/OWNER/NAME`."""
+    """The repository that holds the marked value: `https://HOST/OWNER/NAME`."""
     baseBranch: GitBranch  # noqa: N815
-    """That the pull request goes to."""
+    """Branch that the pull request goes to."""
     type: Literal["github"] = "github"
     """Whose pull request it is."""
 
@@ -75,7 +75,7 @@ class Environment(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One stop on the way to production."""
 
     name: Name
-    """As the marker in the YAML spells it; unique in the pipeline."""
+    """Name of the environment, as the marker in the YAML spells it."""
     targets: Annotated[tuple[Target, ...], Meta(min_length=1, max_length=20)]
     """Where it runs."""
     promotion: Promotion | None = None
@@ -88,9 +88,9 @@ class PipelineSpec(Value, frozen=True, kw_only=True, forbid_unknown_fields=True)
     appRef: AppRef  # noqa: N815
     """What is promoted."""
     environments: Annotated[tuple[Environment, ...], Meta(min_length=1, max_length=20)]
-    """In the order in which they are promoted."""
+    """The stops on the way, in the order in which they are promoted."""
     promotion: Promotion | None = None
-    """How, for every environment that does not say it itself."""
+    """How it is promoted, for every environment that does not say it itself."""
 
 
 class Pipeline(Value, frozen=True, kw_only=True):

@@ -62,7 +62,7 @@ class Pattern(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     message: Group | None = None
     """Group with what is to be told."""
     loop: bool = False
-    """Only on the last of several: it matches each further line, too."""
+    """Match each further line, too; only for the last of several patterns."""
 
 
 class ProblemMatcher(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -73,7 +73,7 @@ class ProblemMatcher(Value, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     pattern: Annotated[tuple[Pattern, ...], Meta(min_length=1, max_length=10)]
     """Patterns of as many lines in a row; together they say file, line and message."""
     severity: Severity = "error"
-    """Where the line does not say."""
+    """How bad it is, where the line does not say."""
 
 
 class ProblemMatchers(Value, frozen=True, kw_only=True):

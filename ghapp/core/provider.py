@@ -22,19 +22,20 @@ class SecretRef(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A Secret in the same namespace; of a ClusterProvider, in the one that checkrail runs in."""
 
     name: Name
-    """Of the Secret; which keys it must have is said by the provider's type."""
+    """Name of the Secret. Which keys it must have depends on the type."""
 
 
 class ProviderRef(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Names a provider."""
 
     name: Name
-    """Of the Provider or ClusterProvider."""
+    """Name of the Provider or ClusterProvider."""
     kind: ProviderKind | None = None
-    """Of the referring document's own scope where it is left out: a Notification means a Provider,
-    a ClusterNotification a ClusterProvider."""
+    """Provider or ClusterProvider. Where it is left out, a Notification means a Provider and a
+    ClusterNotification a ClusterProvider."""
     namespace: Name | None = None
-    """Of a Provider; another than one's own only where a TrustPolicy lets it."""
+    """Where the Provider is. A Notification may name another namespace than its own only where a
+    TrustPolicy lets it."""
 
 
 class AnyProviderSpec(Value, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
@@ -46,7 +47,7 @@ class AnyProviderSpec(Value, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The Secret with its credentials, in the Provider's own namespace; of a ClusterProvider, in
     the namespace that checkrail runs in."""
     suspend: bool = False
-    """Nothing is delivered; what is owed waits."""
+    """Deliver nothing for now; what is owed waits."""
 
 
 class Provider(Value, frozen=True, kw_only=True):

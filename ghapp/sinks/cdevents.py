@@ -22,11 +22,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, re
     """Where CDEvents go, and how."""
 
     url: Url
-    """Of the receiver: a broker's ingress, an event listener."""
+    """URL of the receiver: a broker's ingress, an event listener."""
     mode: Mode = "binary"
     """How the CloudEvent is laid out in the request; all receivers must know both."""
     spec_version: Literal["0.5.1"] = "0.5.1"
-    """Of CDEvents."""
+    """Version of CDEvents."""
 
 
 @dataclass(frozen=True, slots=True)

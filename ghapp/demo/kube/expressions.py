@@ -5,6 +5,7 @@ writes a CRD may use all of CEL. Kubernetes' own functions (`url`, `quantity`, `
 there; a rule that needs them is refused with its CRD.
 """
 
+import re
 from functools import cache, lru_cache
 from typing import Any
 
@@ -34,8 +35,16 @@ def holds(rule: str, value: Any, schema: Object) -> bool:
     except (RuntimeError, ValueError, TypeError) as error:
         raise Unfit(str(error).partition("\n")[0]) from error
     if found.type().name() != "BOOL":
-        raise Unfit(str(found.value()).partition("\n")[0])
+        raise Unfit(_worded(str(found.value())))
     return bool(found.value())
+
+
+_NO_KEY = re.compile(r'NOT_FOUND: Key not found in map : "(.+)"')
+
+
+def _worded(said: str) -> str:
+    """In the words of the API server's engine, where they are known."""
+    return _NO_KEY.sub(r"no such key: \1", said.partition("\n")[0])
 
 
 def about_the_past(rule: str) -> bool:
