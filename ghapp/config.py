@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import msgspec
-from msgspec import Meta, Struct, inspect
+from msgspec import Struct, inspect
 
 from ghapp import documents, shape
 from ghapp.core import audience, pipeline
-from ghapp.core.notification import Duration, Notification
+from ghapp.core.notification import Notification
 from ghapp.core.pipeline import Pipeline
 from ghapp.core.provider import Provider, provider_id
 from ghapp.core.trust import TrustPolicy
@@ -186,13 +186,16 @@ class _Metadata(Struct):
     """Of a Kubernetes object; the many fields that a server adds are left alone."""
 
     name: pipeline.Name
+    """Name of the document."""
     namespace: pipeline.Name
+    """Namespace that it is in."""
 
 
 class _ClusterMetadata(Struct):
     """Of an object that belongs to no namespace."""
 
     name: pipeline.Name
+    """Name of the document."""
 
 
 @cache
@@ -209,18 +212,7 @@ def _shape_of(name: str) -> inspect.Type:
     return inspect.type_info(msgspec.defstruct("Document", fields, forbid_unknown_fields=True))
 
 
-def _pattern(annotated: Any) -> str:
-    meta: Meta = annotated.__metadata__[0]
-    return meta.pattern or ""
-
-
 WORDS: Final = shape.Words(
-    patterns={
-        _pattern(pipeline.Name): "a name of lower-case letters, digits, '-' and '.'",
-        _pattern(pipeline.HttpsUrl): "a URL without credentials, such as https://github.com/o/r",
-        _pattern(pipeline.GitBranch): "the name of a branch",
-        _pattern(Duration): "a duration, such as 30s or 1m30s",
-    },
     fields={
         "clusterRef": "targets are in the cluster that checkrail runs in; remove it",
         "secretRef": "checkrail writes as its GitHub App; remove it",

@@ -143,7 +143,9 @@ def _described(made: Json, meaning: str) -> Json:
 
 
 def _metadata(type_: inspect.Metadata, at: str, rules: Rules) -> Json:
-    return _SCHEMAS[type(type_.type)](type_.type, at, rules) | (type_.extra_json_schema or {})
+    """A title is for messages of ours; editors would show it in the place of the field's name."""
+    more = {key: one for key, one in (type_.extra_json_schema or {}).items() if key != "title"}
+    return _SCHEMAS[type(type_.type)](type_.type, at, rules) | more
 
 
 def _optional(type_: inspect.UnionType, at: str, rules: Rules) -> Json:

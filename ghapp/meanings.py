@@ -1,7 +1,7 @@
 """What the fields of Structs mean: the sentences that stand beneath them in the source.
 
 msgspec knows their names, types and bounds; what a person wrote beneath a field only the source
-says. It is read when schemas and documentation are generated, never while the product runs.
+says. It is read when schemas and documentation are generated, and when a document lacks a field.
 """
 
 import ast

@@ -127,7 +127,10 @@ kind: Pipelin
 [not closed
 """
     assert wrong(tmp_path, text) == [
-        "shop.yaml:5:3: Pipeline apps/shop: spec.appRef.name: is missing",
+        (
+            "shop.yaml:5:3: Pipeline apps/shop: spec.appRef.name: is missing: name of the object, "
+            "the same in every environment"
+        ),
         "shop.yaml:5:70: Pipeline apps/shop: spec.appRef.nam: unknown field; did you mean name?",
         (
             "shop.yaml:7:7: Pipeline apps/shop: spec.environments[0].name: expected a name of "
@@ -151,7 +154,7 @@ kind: Pipelin
         ),
         (
             "shop.yaml:14:7: Pipeline apps/shop: spec.promotion.strategy.pull-request.baseBranch: "
-            "is missing"
+            "is missing: branch that the pull request goes to"
         ),
         (
             "shop.yaml:14:22: Pipeline apps/shop: spec.promotion.strategy.pull-request.type: "
@@ -214,6 +217,28 @@ kind: Pipelin
 )
 def test_a_mistake_is_named_where_it_is(tmp_path: Path, old: str, new: str, said: str) -> None:
     found = wrong(tmp_path, changed(old, new))
+    assert any(said in line for line in found), found
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ("{}", "6:1: Provider apps/x: spec.type: is missing: what kind of place it is"),
+        ("{type: smtp}", "spec.type: expected cdevents or github, found 'smtp'"),
+        ("{type: cdevents}", "spec.cdevents: is missing; the type cdevents needs url"),
+        (
+            "{type: cdevents, cdevents: {url: bus}}",
+            (
+                "6:35: Provider apps/x: spec.cdevents.url: expected a URL without credentials, "
+                "such as https://broker.example.com/events, found 'bus'"
+            ),
+        ),
+        ("{type: cdevents, cdevents: {}}", "spec.cdevents.url: is missing: URL of the receiver"),
+    ],
+)
+def test_a_mistake_says_what_to_write(tmp_path: Path, spec: str, said: str) -> None:
+    head = "apiVersion: checkrail.dev/v1alpha1\nkind: Provider\nmetadata:\n  name: x\n"
+    found = wrong(tmp_path, f"{head}  namespace: apps\nspec: {spec}\n")
     assert any(said in line for line in found), found
 
 
@@ -327,6 +352,19 @@ def test_any_value_is_looked_through_to_its_end(value: object) -> None:
     found = list(shape.mistakes(value, inspect.type_info(PipelineSpec)))
     assert found, "no such value is a whole Pipeline"
     assert all(documents.dotted(mistake.steps) or str(mistake) for mistake in found)
+
+
+def test_a_map_has_a_bound_too(tmp_path: Path) -> None:
+    labels = "".join(f"        l{number}: x\n" for number in range(51))
+    (line,) = wrong(
+        tmp_path,
+        "apiVersion: checkrail.dev/v1alpha1\nkind: ClusterNotification\nmetadata: {name: a}\n"
+        f"spec:\n  filter:\n    labelSelector:\n      matchLabels:\n{labels}",
+    )
+    assert line == (
+        "shop.yaml:7:7: ClusterNotification a: spec.filter.labelSelector.matchLabels: expected at "
+        "most 50 of them, found 51"
+    )
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -13,7 +13,14 @@ from ghapp.core.model import Milestone, Phase, Value, Verb
 from ghapp.core.problem_matcher import ProblemMatcher
 from ghapp.core.provider import Pattern, ProviderRef
 
-Duration = Annotated[str, Meta(max_length=20, pattern=r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$")]
+Duration = Annotated[
+    str,
+    Meta(
+        max_length=20,
+        pattern=r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$",
+        title="a duration, such as 30s or 1m30s",
+    ),
+]
 """As Go and Flux write it: ``30s``, ``1m30s``."""
 Key = Annotated[str, Meta(min_length=1, max_length=317)]
 """Of a label, an annotation or a result."""
@@ -79,8 +86,8 @@ class Filter(Written, frozen=True, kw_only=True):
     """Phases of which it has to have been in one before the last change: ``phases: [succeeded],
     oldPhases: [failed]`` is a recovery."""
     milestones: Annotated[tuple[Milestone, ...], Meta(max_length=10)] = ()
-    """Which events are sent; none: all of them. Of what has no milestones (a deployment, an incident) each counts as
-    finished."""
+    """Which events are sent; none: all of them. Of what has no milestones (a deployment, an
+    incident) each counts as finished."""
     results: Annotated[tuple[Named, ...], Meta(max_length=50)] = ()
     """Results that the run has to have, such as Tekton's; all of them."""
     expression: Expression | None = None

@@ -8,15 +8,38 @@ from msgspec import Meta
 from ghapp.core.model import Observation, Value
 
 Name = Annotated[
-    str, Meta(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    str,
+    Meta(
+        min_length=1,
+        max_length=253,
+        pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+        title="a name of lower-case letters, digits, '-' and '.'",
+    ),
 ]
 Namespace = Annotated[
-    str, Meta(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    str,
+    Meta(
+        min_length=1,
+        max_length=63,
+        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        title="a name of lower-case letters, digits and '-'",
+    ),
 ]
-HttpsUrl = Annotated[str, Meta(min_length=9, max_length=2048, pattern=r"^https?://[^\s@]+$")]
+HttpsUrl = Annotated[
+    str,
+    Meta(
+        min_length=9,
+        max_length=2048,
+        pattern=r"^https?://[^\s@]+$",
+        title="a URL without credentials, such as https://github.com/o/r",
+    ),
+]
 ApiVersion = Annotated[str, Meta(min_length=1, max_length=317)]
 KindName = Annotated[str, Meta(min_length=1, max_length=63)]
-GitBranch = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[^\s~^:?*\[\\]+$")]
+GitBranch = Annotated[
+    str,
+    Meta(min_length=1, max_length=255, pattern=r"^[^\s~^:?*\[\\]+$", title="the name of a branch"),
+]
 
 
 class AppRef(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):

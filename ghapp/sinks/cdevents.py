@@ -15,7 +15,14 @@ from ghapp.core import cdevents
 from ghapp.core.effects import Effect, EmitEvent
 from ghapp.ports import Http, Receipt, SinkType, Slot
 
-Url = Annotated[str, Meta(max_length=2048, pattern=r"^https?://[^\s/?#@]+([/?]\S*)?$")]
+Url = Annotated[
+    str,
+    Meta(
+        max_length=2048,
+        pattern=r"^https?://[^\s/?#@]+([/?]\S*)?$",
+        title="a URL without credentials, such as https://broker.example.com/events",
+    ),
+]
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):

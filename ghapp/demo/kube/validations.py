@@ -27,12 +27,15 @@ _UNCHECKED = Cause(
 
 def mistakes(value: Any, schema: Object, shape: Sequence[Cause]) -> Iterator[Cause]:
     """The rules that the value breaks; `shape` is what is wrong with it already."""
-    if not any(True for _ in rules(schema)):
-        return
     if any(_blocks(cause) for cause in shape):
         yield _UNCHECKED
         return
     yield from _broken(value, schema, "")
+
+
+def ruled(schema: Object | None) -> bool:
+    """Whether there are rules; asked once, since a schema may be large."""
+    return any(True for _ in rules(schema or {}))
 
 
 def _blocks(cause: Cause) -> bool:

@@ -190,4 +190,6 @@ def _shaped(resource: Resource, obj: Object, options: Options) -> tuple[Object, 
     if options.strict:
         incoming.check_strict(resource, unknown)
     causes += schema.mistakes(obj, resource.schema)
-    return obj, [*causes, *validations.mistakes(obj, resource.schema, causes)]
+    if resource.ruled:
+        causes += list(validations.mistakes(obj, resource.schema, causes))
+    return obj, causes
