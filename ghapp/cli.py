@@ -209,13 +209,20 @@ def crds_() -> None:
     is_flag=True,
     help="No Secrets: logs are masked by shape alone; grant those that Providers name yourself.",
 )
-def rbac_(namespaces: str, *, without_logs: bool, without_secrets: bool) -> None:
+@click.option(
+    "--without-documents",
+    is_flag=True,
+    help="For a further cluster: Providers, Notifications and the like are read at home only.",
+)
+def rbac_(
+    namespaces: str, *, without_logs: bool, without_secrets: bool, without_documents: bool
+) -> None:
     """Print the generated RBAC: what the code uses, and nothing else."""
     chosen = tuple(name.strip() for name in namespaces.split(",") if name.strip())
     needs = rbac.Needs(
         adapters=discovery.adapters(),
         sinks=[sink for sink in discovery.sinks() if not (without_logs and sink.name == "logs")],
-        kinds=kinds().values(),
+        kinds=() if without_documents else kinds().values(),
         without=("secrets",) if without_secrets else (),
     )
     click.echo(rbac.as_yaml(rbac.manifests(needs, chosen)), nl=False)

@@ -28,7 +28,7 @@ from ghapp.core.model import Subject
 from ghapp.core.source import Adapter, Asked, Child, Context, Create, Patch, Plan, Resource
 from ghapp.demo.kube import KubeApi
 from ghapp.errors import CheckrailError, ConfigError
-from ghapp.kinds import kinds
+from ghapp.kinds import GROUP, kinds
 from tests import examples, generated
 
 ROOT = Path(__file__).parent.parent
@@ -224,6 +224,14 @@ def test_without_logs_nobody_reads_pods_but_providers_still_have_secrets() -> No
     granted = may(role["rules"])
     assert not granted.keys() & {"pods", "pods/log"}
     assert granted["secrets"] == ["get"]
+
+
+def test_a_further_cluster_grants_nothing_for_documents() -> None:
+    role = the("ClusterRole", parsed(printed("--without-documents")))
+    assert not [rule for rule in role["rules"] if rule["apiGroups"] == [GROUP]]
+    assert "events" not in may(role["rules"])
+    kinds_ = {one["kind"] for one in parsed(printed("--without-documents", "--namespaces", "ci"))}
+    assert kinds_ == {"ServiceAccount", "Role", "RoleBinding"}
 
 
 def test_without_secrets_nobody_reads_any() -> None:
