@@ -206,7 +206,7 @@ async def test_it_explains_our_documents(kubectl: Kubectl) -> None:
     assert "What kind of place it is; the block of the same name holds its settings." in said
     assert "cdevents, github" in said
     deep = await kubectl("explain", "cnotif.spec.filter.labelSelector.matchExpressions.operator")
-    assert "What has to hold of its value." in deep
+    assert "What has to hold of the label's value." in deep
     status = await kubectl("explain", "prov.status.conditions", "--recursive")
     assert "lastTransitionTime" in status
 
