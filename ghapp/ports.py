@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
+from ghapp.core.budget import Urgency
 from ghapp.core.effects import Effect
 from ghapp.core.model import Repository
 from ghapp.core.seen import Excerpt, Seen
@@ -123,6 +124,8 @@ class Delivery:
     body: bytes
     received: datetime
     tries: int = 0
+    source: str = ""
+    """The id of the Provider whose App it is for; empty: the App of the environment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +174,9 @@ class Store(Protocol):
 
     async def unfinished(self, cluster: str, kind: str) -> Sequence[Seen]:
         """Rows that still wait for their end."""
+
+    async def open_rows(self, after: str, limit: int) -> Sequence[Seen]:
+        """Rows of which more may come, by key, from the first one beyond `after`."""
 
     async def commit(self, commit: Commit) -> None:
         """All of it or nothing; raises Conflict.
@@ -261,6 +267,31 @@ class GitHub(Protocol):
 
     def forget(self, event: str, payload: Mapping[str, Any]) -> None:
         """An installation or repository changed: drop what is cached about it."""
+
+
+class UrgentGitHub(GitHub, Protocol):
+    """The same, told who gives way to whom when little may be asked."""
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        repository: Repository | None,
+        urgency: Urgency = Urgency.ANSWER,
+    ) -> Any:
+        """One call."""
+
+    def pages(
+        self,
+        path: str,
+        *,
+        repository: Repository | None,
+        items: str | None = None,
+        urgency: Urgency = Urgency.ANSWER,
+    ) -> AsyncIterator[Any]:
+        """Each item of a paged listing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

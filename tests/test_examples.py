@@ -119,7 +119,7 @@ def test_enterprise_takes_the_place_of_what_is_built_in() -> None:
     there = Revision(repository=repository, commit=COMMIT, ref="main", rule="checkrail.dev")
     name = "github-enterprise.yaml"
     assert heard(name, run_look(revision=there)).audience.providers == ("clusterprovider/ghe",)
-    assert heard(name, run_look()).audience.providers == ()
+    assert heard(name, run_look()).audience.providers == ("clusterprovider/github-com",)
     assert heard(name, release_look(revision=there)).audience.providers == ()
 
 

@@ -5,7 +5,7 @@ may be about one run: the places add up, each is told once, and of each setting 
 counts (`core.audience`).
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta, field
 
@@ -94,6 +94,10 @@ class Filter(Written, frozen=True, kw_only=True):
     """A condition in CEL over `run`, `object` and `oldPhase`; an error counts as false."""
 
 
+ANY: Final = Filter()
+"""Admits everything."""
+
+
 class Report(Written, frozen=True, kw_only=True):
     """Where a run leaves a report that machines read: in one of its results, or as the log of a
     step that prints it (the way out of a workspace that nobody else can read)."""
@@ -132,7 +136,7 @@ class NotificationSpec(Written, frozen=True, kw_only=True):
     """Take no notice of the document, as if it were not there."""
     priority: Annotated[int, Meta(ge=-1000, le=1000)] = 0
     """Who has the last word among documents of one scope: the higher one."""
-    filter: Filter = Filter()
+    filter: Filter = ANY
     """Which runs, and what of them; none: all runs that the document may be about."""
     check_name: Line | None = None
     """Name of the check, a template. It has to be the same for every run of the same thing, or no

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from ghapp.core.model import Value
-from ghapp.core.pipeline import Name
+from ghapp.core.pipeline import HttpsUrl, Name
 
 ProviderKind = Literal["Provider", "ClusterProvider"]
 
@@ -23,6 +23,15 @@ class SecretRef(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     name: Name
     """Name of the Secret. Which keys it must have depends on the type."""
+
+
+class GitHubApp(Value, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """A GitHub App other than the one that the process is set up with; its key is in the Secret."""
+
+    id: Annotated[str, Meta(min_length=1, max_length=100)]
+    """Id or client id of the App."""
+    api_url: HttpsUrl = "https://api.github.com"
+    """URL of GitHub's API; of an Enterprise Server: ``https://HOST/api/v3``."""
 
 
 class ProviderRef(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
