@@ -21,6 +21,7 @@ from rich.table import Table
 
 from ghapp import __version__, config, crds, discovery, explain, log, rbac, settings
 from ghapp.errors import CheckrailError, ConfigError
+from ghapp.kinds import kinds
 from ghapp.ports import Dead, Store
 from ghapp.store import open_store
 
@@ -212,7 +213,7 @@ def explain_(path: str, folder: Path | None, output: str) -> None:
 @checkrail.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 def validate(paths: tuple[Path, ...]) -> None:
-    """Check configuration documents: all mistakes at once, with file and line."""
+    """Check configuration documents: all mistakes at once, with file, line and column."""
     mistakes: list[str] = []
     count = 0
     for path in paths:
@@ -255,18 +256,42 @@ def doctor() -> None:
 @checkrail.command("crds")
 def crds_() -> None:
     """Print the generated CustomResourceDefinitions."""
-    click.echo(crds.as_yaml(crds.manifests()), nl=False)
+    click.echo(crds.as_yaml(), nl=False)
 
 
 @checkrail.command("rbac")
-@click.option("--namespaces", default="", help="Comma list: Roles there instead of a ClusterRole.")
-@click.option("--without-logs", is_flag=True, help="For CHECKRAIL_LOGS=off: no pods, no Secrets.")
-def rbac_(namespaces: str, *, without_logs: bool) -> None:
+@click.option(
+    "--namespaces",
+    default="",
+    help="Comma list: Roles there; a ClusterRole only for the kinds that belong to no namespace.",
+)
+@click.option(
+    "--without-logs",
+    is_flag=True,
+    help="For CHECKRAIL_LOGS=off: no pods. Providers' Secrets are still read.",
+)
+@click.option(
+    "--without-secrets",
+    is_flag=True,
+    help="No Secrets: logs are masked by shape alone; grant those that Providers name yourself.",
+)
+@click.option(
+    "--without-documents",
+    is_flag=True,
+    help="For a further cluster: Providers, Notifications and the like are read at home only.",
+)
+def rbac_(
+    namespaces: str, *, without_logs: bool, without_secrets: bool, without_documents: bool
+) -> None:
     """Print the generated RBAC: what the code uses, and nothing else."""
     chosen = tuple(name.strip() for name in namespaces.split(",") if name.strip())
-    sinks = [sink for sink in discovery.sinks() if not (without_logs and sink.name == "logs")]
-    documents = rbac.manifests(chosen, discovery.adapters(), sinks)
-    click.echo(rbac.as_yaml(documents), nl=False)
+    needs = rbac.Needs(
+        adapters=discovery.adapters(),
+        sinks=[sink for sink in discovery.sinks() if not (without_logs and sink.name == "logs")],
+        kinds=() if without_documents else kinds().values(),
+        without=("secrets",) if without_secrets else (),
+    )
+    click.echo(rbac.as_yaml(rbac.manifests(needs, chosen)), nl=False)
 
 
 @checkrail.group()

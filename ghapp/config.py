@@ -1,8 +1,8 @@
 """The configuration documents, read into values or refused: from files, and from the cluster.
 
-Everything that is wrong with files is said at once, with file and line, before anything starts. An
-object of the cluster was let pass by the API server's schema, so it is wrong only where a schema
-cannot say it; then it alone is left out. `kinds` says which kinds there are.
+Everything that is wrong with files is said at once, with file, line and column, before anything
+starts. An object of the cluster was let pass by the API server's schema, so it is wrong only where
+a schema cannot say it; then it alone is left out. `kinds` says which kinds there are.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import msgspec
-from msgspec import Meta, Struct, inspect
+from msgspec import Struct, inspect
 
 from ghapp import documents, shape
 from ghapp.core import audience, pipeline
-from ghapp.core.notification import Duration, Notification
+from ghapp.core.notification import Notification
 from ghapp.core.pipeline import Pipeline
 from ghapp.core.provider import Provider, provider_id
 from ghapp.core.trust import TrustPolicy
@@ -128,11 +128,9 @@ class _Reading:
 
     def _document(self, document: Document) -> None:
         found = [*document.mistakes, *_mistakes(document.value), *self._twice(document)]
-        found.sort(key=lambda one: document.line(one.steps))
+        found.sort(key=lambda one: document.mark(one.steps))
         title = _title(document.value)
-        self.mistakes += [
-            f"{document.file}:{document.line(one.steps)}: {title}{one}" for one in found
-        ]
+        self.mistakes += [f"{document.place(one.steps)}: {title}{one}" for one in found]
         if not found:
             kind = kinds()[document.value["kind"]]
             self.declared.append(_declared(kind, document.value, audience.LOCAL_FILE))
@@ -142,7 +140,7 @@ class _Reading:
         metadata = _object(document.value, "metadata")
         if not isinstance(metadata.get("name"), str) or not title:
             return
-        here = f"{document.file}:{document.line(('metadata', 'name'))}"
+        here = document.place(("metadata", "name"))
         first = self.places.setdefault(title, here)
         if first != here:
             kind = document.value["kind"]
@@ -201,13 +199,16 @@ class _Metadata(Struct):
     """Of a Kubernetes object; the many fields that a server adds are left alone."""
 
     name: pipeline.Name
+    """Name of the document."""
     namespace: pipeline.Name
+    """Namespace that it is in."""
 
 
 class _ClusterMetadata(Struct):
     """Of an object that belongs to no namespace."""
 
     name: pipeline.Name
+    """Name of the document."""
 
 
 @cache
@@ -224,18 +225,7 @@ def _shape_of(name: str) -> inspect.Type:
     return inspect.type_info(msgspec.defstruct("Document", fields, forbid_unknown_fields=True))
 
 
-def _pattern(annotated: Any) -> str:
-    meta: Meta = annotated.__metadata__[0]
-    return meta.pattern or ""
-
-
 WORDS: Final = shape.Words(
-    patterns={
-        _pattern(pipeline.Name): "a name of lower-case letters, digits, '-' and '.'",
-        _pattern(pipeline.HttpsUrl): "a URL without credentials, such as https://github.com/o/r",
-        _pattern(pipeline.GitBranch): "the name of a branch",
-        _pattern(Duration): "a duration, such as 30s or 1m30s",
-    },
     fields={
         "clusterRef": "targets are in the cluster that checkrail runs in; remove it",
         "secretRef": "checkrail writes as its GitHub App; remove it",

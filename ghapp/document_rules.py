@@ -26,6 +26,23 @@ WEAVE: Final = "pipelines.weave.works/v1alpha1"
 LONGEST_INTERVAL: Final = 3_600.0
 """Seconds; what waits longer nobody looks at."""
 
+# Words that the API server says too, see `validations`.
+
+OTHER_BLOCK: Final = "is for the type {0}; remove it, or write type: {0}"
+NO_BLOCK: Final = "is missing; the type {} needs {}"
+OWN_NAMESPACE: Final = "a Notification is about its own namespace; make it a ClusterNotification"
+NO_NAMESPACE: Final = "is missing; or name a ClusterProvider"
+NEEDLESS_NAMESPACE: Final = "a ClusterProvider has no namespace; remove it, or write kind: Provider"
+ONE_PLACE: Final = "expected either a result or a step that the report is in"
+TOO_LONG: Final = "is longer than an hour"
+NO_OWNER: Final = "names no owner; expected OWNER/NAME"
+NO_PROMOTION: Final = "is missing, here and in every environment"
+NO_REPOSITORY: Final = "names no repository; expected https://HOST/OWNER/NAME"
+AUTOMATIC: Final = (
+    "checkrail promotes when somebody asks for it (a button on the check), not by itself"
+)
+BY_ITSELF: Final = f"{AUTOMATIC}; write manual: true"
+
 # --- Provider -------------------------------------------------------------------------------------
 
 
@@ -35,12 +52,12 @@ def provider(value: Mapping[str, Any], blocks: Mapping[str, type[Struct]]) -> It
     type_ = spec.get("type")
     for name in blocks:
         if name in spec and name != type_ and type_ in blocks:
-            yield Mistake(("spec", name), f"the type is {type_}; remove this block")
+            yield Mistake(("spec", name), OTHER_BLOCK.format(name))
     settings = blocks.get(type_) if isinstance(type_, str) else None
     if settings is not None and type_ not in spec:
         needed = [one.encode_name for one in msgspec.structs.fields(settings) if one.required]
         if needed:
-            yield Mistake(("spec", str(type_)), f"is missing; it needs {', '.join(needed)}")
+            yield Mistake(("spec", str(type_)), NO_BLOCK.format(type_, ", ".join(needed)))
 
 
 # --- Notification ---------------------------------------------------------------------------------
@@ -50,10 +67,7 @@ def notification(value: Mapping[str, Any]) -> Iterator[Mistake]:
     """Of one namespace."""
     spec = _object(value, "spec")
     if _list(_object(spec, "filter"), "namespaces"):
-        yield Mistake(
-            ("spec", "filter", "namespaces"),
-            "a Notification is about its own namespace; make it a ClusterNotification",
-        )
+        yield Mistake(("spec", "filter", "namespaces"), OWN_NAMESPACE)
     for index, ref in enumerate(_list(spec, "providerRefs")):
         if isinstance(ref, dict) and ref.get("kind") == "ClusterProvider" and "namespace" in ref:
             yield _needless(index)
@@ -68,15 +82,14 @@ def cluster_notification(value: Mapping[str, Any]) -> Iterator[Mistake]:
             continue
         if ref.get("kind") == "Provider" and "namespace" not in ref:
             where = ("spec", "providerRefs", index, "namespace")
-            yield Mistake(where, "is missing; or name a ClusterProvider")
+            yield Mistake(where, NO_NAMESPACE)
         elif ref.get("kind") != "Provider" and "namespace" in ref:
             yield _needless(index)
     yield from _any_notification(spec)
 
 
 def _needless(index: int) -> Mistake:
-    where = ("spec", "providerRefs", index, "namespace")
-    return Mistake(where, "a ClusterProvider has no namespace; remove it, or write kind: Provider")
+    return Mistake(("spec", "providerRefs", index, "namespace"), NEEDLESS_NAMESPACE)
 
 
 def _any_notification(spec: Mapping[str, Any]) -> Iterator[Mistake]:
@@ -86,7 +99,7 @@ def _any_notification(spec: Mapping[str, Any]) -> Iterator[Mistake]:
     for index, one in enumerate(_list(logs, "reports")):
         if isinstance(one, dict) and bool(one.get("result")) == bool(one.get("step")):
             where = ("spec", "logs", "reports", index)
-            yield Mistake(where, "expected either a result or a step that the report is in")
+            yield Mistake(where, ONE_PLACE)
     for index, one in enumerate(_list(logs, "matchers")):
         for mistake in _matcher(one):
             yield Mistake(("spec", "logs", "matchers", index), mistake)
@@ -124,7 +137,7 @@ def _interval(spec: Mapping[str, Any]) -> Iterator[Mistake]:
     except msgspec.ValidationError:
         return
     if interval and seconds(interval) > LONGEST_INTERVAL:
-        yield Mistake(("spec", "progressInterval"), "is longer than an hour")
+        yield Mistake(("spec", "progressInterval"), TOO_LONG)
 
 
 def _matcher(value: Any) -> Iterator[str]:
@@ -143,7 +156,7 @@ def trust_policy(value: Mapping[str, Any]) -> Iterator[Mistake]:
     for index, one in enumerate(_list(_object(value, "spec"), "repositories")):
         if isinstance(one, str) and one.strip("*") and "/" not in one:
             where = ("spec", "repositories", index)
-            yield Mistake(where, f"{shape.shown(one)} names no owner; expected OWNER/NAME")
+            yield Mistake(where, f"{shape.shown(one)} {NO_OWNER}")
 
 
 # --- Pipeline -------------------------------------------------------------------------------------
@@ -157,7 +170,7 @@ def pipeline(value: Mapping[str, Any]) -> Iterator[Mistake]:
     yield from _shared_namespaces(stops)
     promotions = list(_promotions(spec))
     if len(stops) > 1 and not promotions:
-        yield Mistake(("spec", "promotion"), "is missing, here and in every environment")
+        yield Mistake(("spec", "promotion"), NO_PROMOTION)
     for steps, promotion in promotions:
         yield from _promotion(steps, promotion, weave=value.get("apiVersion") == WEAVE)
 
@@ -196,22 +209,15 @@ def _promotions(spec: Mapping[str, Any]) -> Iterator[tuple[Steps, Mapping[str, A
             yield (*steps, "promotion"), owner["promotion"]
 
 
-AUTOMATIC: Final = (
-    "checkrail promotes when somebody asks for it (a button on the check), not by itself"
-)
-
-
 def _promotion(steps: Steps, promotion: Mapping[str, Any], *, weave: bool) -> Iterator[Mistake]:
     manual = promotion.get("manual", not weave)
     if manual is False:
         why = "" if "manual" in promotion else f" (the default of {WEAVE})"
-        yield Mistake((*steps, "manual"), f"false{why}: {AUTOMATIC}; write manual: true")
+        yield Mistake((*steps, "manual"), f"false{why}: {BY_ITSELF}")
     url = _object(_object(promotion, "strategy"), "pull-request").get("url")
     if isinstance(url, str) and url.startswith("http") and not _names_repository(url):
         where = (*steps, "strategy", "pull-request", "url")
-        yield Mistake(
-            where, f"{shape.shown(url)} names no repository; expected https://HOST/OWNER/NAME"
-        )
+        yield Mistake(where, f"{shape.shown(url)} {NO_REPOSITORY}")
 
 
 def _names_repository(url: str) -> bool:

@@ -1,8 +1,8 @@
-"""YAML documents as plain values that remember the line each of them stands on.
+"""YAML documents as plain values that remember the place where each of them stands.
 
 ruamel.yaml's composer gives nodes with marks; here they become dicts, lists and scalars, and beside
-them a map from path to line. Keys that are given twice are kept as mistakes: a parser that lets the
-last one win hides half of what somebody wrote.
+them a map from path to line and column. Keys that are given twice are kept as mistakes: a parser
+that lets the last one win hides half of what somebody wrote.
 """
 
 import stat
@@ -44,21 +44,36 @@ def dotted(steps: Steps) -> str:
     return text.removeprefix(".")
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Mark:
+    """A place in a file, as editors count: from 1, in characters."""
+
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.line}:{self.column}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """One document of a file."""
 
     file: str
     value: Any
-    lines: Mapping[Steps, int]
+    marks: Mapping[Steps, Mark]
     mistakes: tuple[Mistake, ...] = ()
     """Keys that are given twice, and values that YAML cannot read."""
 
-    def line(self, steps: Steps) -> int:
-        """Where the value stands, or what it would stand in if it were there."""
-        while steps not in self.lines:
+    def mark(self, steps: Steps) -> Mark:
+        """Where the value, or its key, stands; or what it would stand in if it were there."""
+        while steps not in self.marks:
             steps = steps[:-1]
-        return self.lines[steps]
+        return self.marks[steps]
+
+    def place(self, steps: Steps) -> str:
+        """``shop.yaml:12:5``."""
+        return f"{self.file}:{self.mark(steps)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +111,9 @@ def parse(content: bytes, name: str) -> File:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        return File(mistakes=(f"{name}:{line}: is not UTF-8 text",))
+        *before, last = content[: error.start].split(b"\n")
+        mark = Mark(len(before) + 1, len(last.decode("utf-8", "replace")) + 1)
+        return File(mistakes=(f"{name}:{mark}: is not UTF-8 text",))
     documents: list[Document] = []
     yaml = YAML(typ="safe", pure=True)
     try:
@@ -111,9 +127,9 @@ def parse(content: bytes, name: str) -> File:
 
 
 def _marked(error: Exception) -> str:
-    """``:LINE``, where the error knows it."""
+    """``:LINE:COLUMN``, where the error knows it."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    return f":{mark.line + 1}" if mark else ""
+    return f":{Mark(mark.line + 1, mark.column + 1)}" if mark else ""
 
 
 def _problem(error: Exception) -> str:
@@ -134,21 +150,21 @@ class _Unfolding:
 
     name: str
     scalar: Callable[[Node], Any]
-    lines: dict[Steps, int] = field(default_factory=dict)
+    marks: dict[Steps, Mark] = field(default_factory=dict)
     mistakes: list[Mistake] = field(default_factory=list)
     nodes: int = 0
 
     def document(self, node: Node) -> Document:
         value = self._value(node, ())
         return Document(
-            file=self.name, value=value, lines=self.lines, mistakes=tuple(self.mistakes)
+            file=self.name, value=value, marks=self.marks, mistakes=tuple(self.mistakes)
         )
 
     def _value(self, node: Node, steps: Steps) -> Any:
         self.nodes += 1
         if self.nodes > MOST_NODES or len(steps) > DEEPEST:
             raise YAMLError(f"more than {MOST_NODES} values, or {DEEPEST} levels; aliases count")
-        self.lines.setdefault(steps, node.start_mark.line + 1)
+        self.marks.setdefault(steps, _start(node))
         if isinstance(node, MappingNode):
             return dict(self._items(node, steps))
         if isinstance(node, SequenceNode):
@@ -163,12 +179,12 @@ class _Unfolding:
                 continue
             here = (*steps, str(key.value))
             if key.value in seen:
-                first = self.lines[here]
-                again = f"is given twice, first on line {first}; this is line {key_line(key)}"
-                self.mistakes.append(Mistake(here, again))
+                first, again = self.marks[here].line, _start(key).line
+                twice = f"is given twice, first on line {first}, again on line {again}; remove one"
+                self.mistakes.append(Mistake(here, twice))
                 continue
             seen.add(key.value)
-            self.lines[here] = key_line(key)
+            self.marks[here] = _start(key)
             yield str(key.value), self._value(value, here)
 
     def _scalar(self, node: Node, steps: Steps) -> Any:
@@ -181,6 +197,5 @@ class _Unfolding:
             return None
 
 
-def key_line(node: Node) -> int:
-    """The line, counted from 1."""
-    return int(node.start_mark.line) + 1
+def _start(node: Node) -> Mark:
+    return Mark(node.start_mark.line + 1, node.start_mark.column + 1)

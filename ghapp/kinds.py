@@ -12,14 +12,16 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Struct
 
-from ghapp import discovery, document_rules
-from ghapp.core.notification import NotificationSpec, Written
+from ghapp import discovery, document_rules, validations
+from ghapp.core.notification import NotificationSpec
 from ghapp.core.pipeline import PipelineSpec
-from ghapp.core.provider import SecretRef
+from ghapp.core.provider import AnyProviderSpec
 from ghapp.core.source import Resource
 from ghapp.core.trust import TrustPolicySpec
+from ghapp.document_status import DocumentStatus, ProviderStatus
 from ghapp.documents import Mistake
 from ghapp.ports import SinkType
+from ghapp.validations import Validation
 
 GROUP: Final = "checkrail.dev"
 VERSION: Final = "v1alpha1"
@@ -27,6 +29,18 @@ API_VERSION: Final = f"{GROUP}/{VERSION}"
 
 Rules = Callable[[Mapping[str, Any]], Iterator[Mistake]]
 """A whole document, which may be misshapen -> what is wrong with it beside its shape."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Of `kubectl get`."""
+
+    name: str
+    path: str
+    type: str = "string"
+    description: str = ""
+    wide: bool = False
+    """Only shown by `kubectl get -o wide`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +53,14 @@ class Kind:
     description: str
     spec: type[Struct]
     rules: Rules
+    validations: tuple[Validation, ...] = ()
+    """Those of the rules that the API server holds, too."""
+    status: type[Struct] = DocumentStatus
     namespaced: bool = True
     also: tuple[str, ...] = ()
     """API versions under which files may spell it, beside our own."""
-    columns: tuple[tuple[str, str, str], ...] = ()
-    """Of `kubectl get`: name, type, JSON path."""
+    columns: tuple[Column, ...] = ()
+    """Of `kubectl get`."""
     conditions: tuple[str, ...] = ("Ready",)
     """Of its status."""
 
@@ -71,22 +88,24 @@ def provider_spec() -> type[Struct]:
     blocks = [(name, sink.settings | None, None) for name, sink in types.items()]
     return msgspec.defstruct(
         "ProviderSpec",
-        [
-            ("type", Literal[tuple(types)]),
-            ("secret_ref", SecretRef | None, None),
-            ("suspend", bool, False),
-            *blocks,
-        ],
-        bases=(Written,),
+        [("type", Literal[tuple(types)]), *blocks],
+        bases=(AnyProviderSpec,),
         namespace={"__doc__": "A place that effects go to, and how to get in."},
         frozen=True,
         kw_only=True,
     )
 
 
-_READY: Final = ("Ready", "string", '.status.conditions[?(@.type=="Ready")].status')
-_STATUS: Final = ("Status", "string", '.status.conditions[?(@.type=="Ready")].message')
-_AGE: Final = ("Age", "date", ".metadata.creationTimestamp")
+_READY: Final = Column(
+    "Ready", '.status.conditions[?(@.type=="Ready")].status', description="whether it is at work"
+)
+_STATUS: Final = Column(
+    "Status",
+    '.status.conditions[?(@.type=="Ready")].message',
+    description="why, and what to do about it",
+)
+_AGE: Final = Column("Age", ".metadata.creationTimestamp", "date")
+_SUSPENDED: Final = Column("Suspended", ".spec.suspend", "boolean", wide=True)
 
 
 @cache
@@ -108,11 +127,16 @@ def kinds() -> Mapping[str, Kind]:
                 ),
                 spec=TrustPolicySpec,
                 rules=document_rules.trust_policy,
+                validations=validations.TRUST_POLICY,
                 namespaced=False,
                 columns=(
-                    ("Namespaces", "string", ".spec.namespaces"),
-                    ("Repositories", "string", ".spec.repositories"),
+                    Column("Namespaces", ".spec.namespaces"),
+                    Column("Repositories", ".spec.repositories"),
+                    _READY,
                     _AGE,
+                    _STATUS,
+                    Column("Clusters", ".spec.clusters", wide=True),
+                    Column("Providers", ".spec.providers", wide=True),
                 ),
             ),
             Kind(
@@ -122,35 +146,43 @@ def kinds() -> Mapping[str, Kind]:
                 description="What is promoted, where to, and how.",
                 spec=PipelineSpec,
                 rules=document_rules.pipeline,
+                validations=validations.PIPELINE,
                 also=(document_rules.WEAVE,),
                 columns=(
-                    ("Kind", "string", ".spec.appRef.kind"),
-                    ("App", "string", ".spec.appRef.name"),
-                    ("Environments", "string", ".spec.environments[*].name"),
+                    Column("Kind", ".spec.appRef.kind"),
+                    Column("App", ".spec.appRef.name"),
                     _READY,
                     _AGE,
+                    _STATUS,
                 ),
             ),
         )
     }
 
 
+def _provider_blocks() -> Mapping[str, type[Struct]]:
+    return {name: sink.settings for name, sink in provider_types().items()}
+
+
 def _provider_rules(value: Mapping[str, Any]) -> Iterator[Mistake]:
-    blocks = {name: sink.settings for name, sink in provider_types().items()}
-    return document_rules.provider(value, blocks)
+    return document_rules.provider(value, _provider_blocks())
 
 
 def _provider_kinds() -> tuple[Kind, Kind]:
     columns = (
-        ("Type", "string", ".spec.type"),
+        Column("Type", ".spec.type"),
         _READY,
-        _STATUS,
-        ("Delivered", "integer", ".status.delivered"),
-        ("Waiting", "integer", ".status.waiting"),
-        ("Parked", "integer", ".status.parked"),
-        ("Suspended", "boolean", ".spec.suspend"),
+        Column("Delivered", ".status.delivered", "integer", "since checkrail started"),
+        Column("Waiting", ".status.waiting", "integer", "owed to it now"),
+        Column("Parked", ".status.parked", "integer", "refused by it for good"),
         _AGE,
+        _STATUS,
+        _SUSPENDED,
+        Column("Last-Success", ".status.lastSuccess", "date", wide=True),
+        Column("Last-Failure", ".status.lastFailure", "date", wide=True),
+        Column("Secret", ".spec.secretRef.name", wide=True),
     )
+    held = tuple(validations.provider(_provider_blocks()))
     what = "A place that checks and events go to: an App on a GitHub, a receiver of CDEvents."
     return (
         Kind(
@@ -160,6 +192,8 @@ def _provider_kinds() -> tuple[Kind, Kind]:
             description=f"{what} For the Notifications of its own namespace.",
             spec=provider_spec(),
             rules=_provider_rules,
+            validations=held,
+            status=ProviderStatus,
             columns=columns,
         ),
         Kind(
@@ -169,6 +203,8 @@ def _provider_kinds() -> tuple[Kind, Kind]:
             description=f"{what} For all namespaces that may use it.",
             spec=provider_spec(),
             rules=_provider_rules,
+            validations=held,
+            status=ProviderStatus,
             namespaced=False,
             columns=columns,
         ),
@@ -177,12 +213,18 @@ def _provider_kinds() -> tuple[Kind, Kind]:
 
 def _notification_kinds() -> tuple[Kind, Kind]:
     columns = (
-        ("Providers", "string", ".spec.providerRefs[*].name"),
+        Column(
+            "Provider",
+            ".spec.providerRefs[0].name",
+            description="the first of them; none: it only says how runs look",
+        ),
         _READY,
-        _STATUS,
-        ("Priority", "integer", ".spec.priority"),
-        ("Suspended", "boolean", ".spec.suspend"),
+        Column("Priority", ".spec.priority", "integer", "the higher one has the last word"),
         _AGE,
+        _STATUS,
+        _SUSPENDED,
+        Column("Check-Name", ".spec.checkName", wide=True),
+        Column("Expression", ".spec.filter.expression", wide=True),
     )
     what = "Which runs are told to which Providers, and how they look there."
     return (
@@ -193,6 +235,7 @@ def _notification_kinds() -> tuple[Kind, Kind]:
             description=f"{what} About the runs of its own namespace.",
             spec=NotificationSpec,
             rules=document_rules.notification,
+            validations=validations.NOTIFICATION,
             columns=columns,
         ),
         Kind(
@@ -202,6 +245,7 @@ def _notification_kinds() -> tuple[Kind, Kind]:
             description=f"{what} About the runs of all namespaces.",
             spec=NotificationSpec,
             rules=document_rules.cluster_notification,
+            validations=validations.CLUSTER_NOTIFICATION,
             namespaced=False,
             columns=columns,
         ),

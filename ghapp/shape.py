@@ -6,12 +6,13 @@ a person wrote is looked through to its end.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any, Final
 
-from msgspec import inspect
+from msgspec import Struct, inspect
 
+from ghapp import meanings
 from ghapp.documents import Mistake, Steps
 
 _NAMES = {
@@ -29,8 +30,8 @@ _NAMES = {
 class Words:
     """How the mistakes of one kind of document are put."""
 
-    patterns: Mapping[str, str] = field(default_factory=dict)
-    """Regular expression -> what a person calls it."""
+    called: str = ""
+    """What a person calls the text that is looked at: the `title` of its type."""
     fields: Mapping[str, str] = field(default_factory=dict)
     """Unknown field -> what to do about it."""
 
@@ -68,6 +69,11 @@ def _bool(value: Any, type_: inspect.BoolType, steps: Steps, words: Words) -> It
     yield from _expected(value, bool, steps)
 
 
+def _titled(value: Any, type_: inspect.Metadata, steps: Steps, words: Words) -> Iterator[Mistake]:
+    title = (type_.extra_json_schema or {}).get("title", "")
+    yield from mistakes(value, type_.type, steps=steps, words=replace(words, called=title))
+
+
 def _struct(value: Any, type_: inspect.StructType, steps: Steps, words: Words) -> Iterator[Mistake]:
     if not isinstance(value, dict):
         yield from _expected(value, dict, steps)
@@ -80,7 +86,17 @@ def _struct(value: Any, type_: inspect.StructType, steps: Steps, words: Words) -
         if name in value:
             yield from mistakes(value[name], one.type, steps=(*steps, name), words=words)
         elif one.required:
-            yield Mistake((*steps, name), "is missing")
+            yield Mistake((*steps, name), f"is missing{_meaning(type_.cls, one)}")
+
+
+def _meaning(struct: type[Struct], field: inspect.Field) -> str:
+    """Helps whoever does not know what to write there."""
+    meaning = meanings.of(struct).get(field.name, "")
+    if not meaning and isinstance(field.type, inspect.StructType):
+        meaning = meanings.summary(field.type.cls)
+    if meaning[1:2].islower():  # no abbreviation
+        meaning = meaning[:1].lower() + meaning[1:]
+    return f": {meaning.rstrip('.')}" if meaning else ""
 
 
 def _unknown(name: str, known: list[str], words: Words) -> str:
@@ -111,6 +127,9 @@ def _sequence(
 def _map(value: Any, type_: inspect.DictType, steps: Steps, words: Words) -> Iterator[Mistake]:
     if not isinstance(value, dict):
         yield from _expected(value, dict, steps)
+        return
+    if type_.max_length is not None and len(value) > type_.max_length:
+        yield Mistake(steps, f"expected at most {type_.max_length} of them, found {len(value)}")
         return
     for key, item in value.items():
         yield from mistakes(key, type_.key_type, steps=(*steps, key), words=words)
@@ -144,7 +163,7 @@ def _text(value: Any, type_: inspect.StrType, steps: Steps, words: Words) -> Ite
     elif type_.max_length is not None and len(value) > type_.max_length:
         yield Mistake(steps, f"has {len(value)} characters; at most {type_.max_length} are allowed")
     elif type_.pattern and not re.search(type_.pattern, value):
-        what = words.patterns.get(type_.pattern, f"text like {type_.pattern}")
+        what = words.called or f"text like {type_.pattern}"
         yield Mistake(steps, f"expected {what}, found {shown(value)}")
 
 
@@ -155,6 +174,7 @@ def _expected(value: Any, type_: type, steps: Steps) -> Iterator[Mistake]:
 
 _LOOKS: Final[Mapping[type, Callable[[Any, Any, Steps, Words], Iterator[Mistake]]]] = {
     inspect.StructType: _struct,
+    inspect.Metadata: _titled,
     inspect.VarTupleType: _sequence,
     inspect.ListType: _sequence,
     inspect.DictType: _map,

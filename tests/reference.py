@@ -8,6 +8,7 @@ import msgspec
 from adapters._read.meta import Annotations, Labels
 from ghapp import app_manifest, discovery, rbac
 from ghapp.cli import checkrail
+from ghapp.kinds import kinds
 from ghapp.metrics import metrics_table
 from ghapp.settings import VARIABLES
 
@@ -140,10 +141,12 @@ def permissions() -> list[tuple[str, str]]:
 
 
 def rules() -> list[tuple[str, str, str]]:
-    """What the adapters and the sinks use."""
+    """What the adapters, the sinks and the documents use."""
     return [
         (", ".join(rule["apiGroups"]), ", ".join(rule["resources"]), ", ".join(rule["verbs"]))
-        for rule in rbac.rules(discovery.adapters(), discovery.sinks())
+        for rule in rbac.Needs(
+            adapters=discovery.adapters(), sinks=discovery.sinks(), kinds=kinds().values()
+        ).rules((), rbac.NAME)[rbac.EVERYWHERE]
     ]
 
 

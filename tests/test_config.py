@@ -1,4 +1,4 @@
-"""config, documents, shape: what people write, read or refused with file and line, all at once.
+"""config, documents, shape: what people write, read or refused with its place, all at once.
 
 What a Pipeline means is tested with core.pipeline; that `checkrail validate` prints this, with the
 command line.
@@ -99,7 +99,9 @@ def test_a_mounted_configmap_is_read_once(tmp_path: Path) -> None:
 def test_several_paths_are_one_configuration(tmp_path: Path) -> None:
     for name in ("a.yaml", "b.yaml"):
         (tmp_path / name).write_text(SHOP)
-    with pytest.raises(ConfigError, match=r"b\.yaml:3: .* another Pipeline already: .*a\.yaml:3"):
+    with pytest.raises(
+        ConfigError, match=r"b\.yaml:3:12: .* another Pipeline already: .*a\.yaml:3:12"
+    ):
         config.load(tmp_path / "a.yaml", tmp_path / "b.yaml")
 
 
@@ -125,43 +127,46 @@ kind: Pipelin
 [not closed
 """
     assert wrong(tmp_path, text) == [
-        "shop.yaml:5: Pipeline apps/shop: spec.appRef.nam: unknown field; did you mean name?",
-        "shop.yaml:5: Pipeline apps/shop: spec.appRef.name: is missing",
         (
-            "shop.yaml:7: Pipeline apps/shop: spec.environments[0].name: expected a name of "
+            "shop.yaml:5:3: Pipeline apps/shop: spec.appRef.name: is missing: name of the object, "
+            "the same in every environment"
+        ),
+        "shop.yaml:5:70: Pipeline apps/shop: spec.appRef.nam: unknown field; did you mean name?",
+        (
+            "shop.yaml:7:7: Pipeline apps/shop: spec.environments[0].name: expected a name of "
             "lower-case letters, digits, '-' and '.', found 'Dev!'"
         ),
         (
-            "shop.yaml:8: Pipeline apps/shop: spec.environments[0].targets: expected at least 1 of "
-            "them"
+            "shop.yaml:8:7: Pipeline apps/shop: spec.environments[0].targets: expected at least 1 "
+            "of them"
         ),
         (
-            "shop.yaml:9: Pipeline apps/shop: spec.environments[1].name: expected text, found 5; "
+            "shop.yaml:9:7: Pipeline apps/shop: spec.environments[1].name: expected text, found 5; "
             'quote it: "5"'
         ),
         (
-            "shop.yaml:10: Pipeline apps/shop: spec.environments[1].targets[0].clusterRef: unknown "
-            "field; targets are in the cluster that checkrail runs in; remove it"
+            "shop.yaml:10:38: Pipeline apps/shop: spec.environments[1].targets[0].clusterRef: "
+            "unknown field; targets are in the cluster that checkrail runs in; remove it"
         ),
         (
-            "shop.yaml:12: Pipeline apps/shop: spec.promotion.manual: false: checkrail promotes "
+            "shop.yaml:12:5: Pipeline apps/shop: spec.promotion.manual: false: checkrail promotes "
             "when somebody asks for it (a button on the check), not by itself; write manual: true"
         ),
         (
-            "shop.yaml:14: Pipeline apps/shop: spec.promotion.strategy.pull-request.baseBranch: is "
-            "missing"
+            "shop.yaml:14:7: Pipeline apps/shop: spec.promotion.strategy.pull-request.baseBranch: "
+            "is missing: branch that the pull request goes to"
         ),
         (
-            "shop.yaml:14: Pipeline apps/shop: spec.promotion.strategy.pull-request.type: expected "
-            "github, found 'gitlab'"
+            "shop.yaml:14:22: Pipeline apps/shop: spec.promotion.strategy.pull-request.type: "
+            "expected github, found 'gitlab'"
         ),
         (
-            "shop.yaml:14: Pipeline apps/shop: spec.promotion.strategy.pull-request.url: "
+            "shop.yaml:14:36: Pipeline apps/shop: spec.promotion.strategy.pull-request.url: "
             "'https://github.com/acme' names no repository; expected https://HOST/OWNER/NAME"
         ),
-        "shop.yaml:16: Pipelin: kind: 'Pipelin' is unknown; did you mean Pipeline?",
+        "shop.yaml:16:1: Pipelin: kind: 'Pipelin' is unknown; did you mean Pipeline?",
         (
-            "shop.yaml:19: is not YAML: while parsing a flow sequence, expected ',' or ']', but "
+            "shop.yaml:19:1: is not YAML: while parsing a flow sequence, expected ',' or ']', but "
             "got '<stream end>'"
         ),
     ]
@@ -170,27 +175,31 @@ kind: Pipelin
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("checkrail.dev/v1alpha1", "checkrail.dev/v1", "1: Pipeline apps/shop: apiVersion: exp"),
+        ("checkrail.dev/v1alpha1", "checkrail.dev/v1", "1:1: Pipeline apps/shop: apiVersion: exp"),
         ("apiVersion: checkrail.dev/v1alpha1\n", "", "apiVersion: is missing"),
-        ("kind: Pipeline\n", "", "1: kind: is missing; there are"),
+        ("kind: Pipeline\n", "", "1:1: kind: is missing; there are"),
         ("kind: Pipeline\n", "kind: Secret\n", "kind: 'Secret' is unknown; there are"),
         ("kind: Pipeline\n", "kind: [Pipeline]\n", "kind: a list is unknown"),
-        (", namespace: apps", "", "3: Pipeline shop: metadata.namespace: is missing"),
+        (", namespace: apps", "", "3:1: Pipeline shop: metadata.namespace: is missing"),
         ("name: shop, namespace: apps", "", "metadata.name: is missing"),
         ("metadata: {name: shop, namespace: apps}", "metadata: shop", "metadata: expected an obj"),
-        ("spec:", "sepc:", "4: Pipeline apps/shop: sepc: unknown field; did you mean spec?"),
-        ("name: staging\n", "name: dev\n", "9: Pipeline apps/shop: spec.environments[1].name: is"),
+        ("spec:", "sepc:", "4:1: Pipeline apps/shop: sepc: unknown field; did you mean spec?"),
+        (
+            "name: staging\n",
+            "name: dev\n",
+            "9:7: Pipeline apps/shop: spec.environments[1].name: is",
+        ),
         (
             "{namespace: staging}",
             "{namespace: dev}",
-            "10: Pipeline apps/shop: spec.environments[1].targets[0].namespace: dev is a target of",
+            "10:18: Pipeline apps/shop: spec.environments[1].targets[0].namespace: dev is a target",
         ),
         (
             "    manual: true\n",
             "    manual: true\n    manual: true\n",
             (
-                "12: Pipeline apps/shop: spec.promotion.manual: is given twice, first on line 12; "
-                "this is line 13"
+                "12:5: Pipeline apps/shop: spec.promotion.manual: is given twice, first on line "
+                "12, again on line 13; remove one"
             ),
         ),
         ("manual: true", "manual: yes", "promotion.manual: expected true or false, found 'yes'"),
@@ -211,6 +220,28 @@ def test_a_mistake_is_named_where_it_is(tmp_path: Path, old: str, new: str, said
     assert any(said in line for line in found), found
 
 
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ("{}", "6:1: Provider apps/x: spec.type: is missing: what kind of place it is"),
+        ("{type: smtp}", "spec.type: expected cdevents or github, found 'smtp'"),
+        ("{type: cdevents}", "spec.cdevents: is missing; the type cdevents needs url"),
+        (
+            "{type: cdevents, cdevents: {url: bus}}",
+            (
+                "6:35: Provider apps/x: spec.cdevents.url: expected a URL without credentials, "
+                "such as https://broker.example.com/events, found 'bus'"
+            ),
+        ),
+        ("{type: cdevents, cdevents: {}}", "spec.cdevents.url: is missing: URL of the receiver"),
+    ],
+)
+def test_a_mistake_says_what_to_write(tmp_path: Path, spec: str, said: str) -> None:
+    head = "apiVersion: checkrail.dev/v1alpha1\nkind: Provider\nmetadata:\n  name: x\n"
+    found = wrong(tmp_path, f"{head}  namespace: apps\nspec: {spec}\n")
+    assert any(said in line for line in found), found
+
+
 def test_a_promotion_has_to_be_described_somewhere(tmp_path: Path) -> None:
     head, _, _ = SHOP.partition("  promotion:")
     (line,) = wrong(tmp_path, head)
@@ -228,20 +259,20 @@ def test_an_environment_may_have_its_own_promotion(tmp_path: Path) -> None:
 def test_what_pipeline_controller_would_do_by_itself_is_not_done_in_silence(tmp_path: Path) -> None:
     text = changed("checkrail.dev/v1alpha1", document_rules.WEAVE).replace("    manual: true\n", "")
     (line,) = wrong(tmp_path, text)
-    assert "shop.yaml:11: " in line
+    assert "shop.yaml:11:3: " in line
     assert "spec.promotion.manual: false (the default of pipelines.weave.works/v1alpha1)" in line
 
 
 @pytest.mark.parametrize("text", ["- a", "5", "text"])
 def test_a_document_is_an_object(tmp_path: Path, text: str) -> None:
     (line,) = wrong(tmp_path, text)
-    assert line.startswith("shop.yaml:1: expected an object with apiVersion and kind, found ")
+    assert line.startswith("shop.yaml:1:1: expected an object with apiVersion and kind, found ")
 
 
 def test_a_second_pipeline_of_the_same_name_is_refused(tmp_path: Path) -> None:
     (line,) = wrong(tmp_path, f"{SHOP}---\n{SHOP}")
-    assert line.startswith("shop.yaml:18: Pipeline apps/shop: metadata.name: is the name of")
-    assert line.endswith("shop.yaml:3")
+    assert line.startswith("shop.yaml:18:12: Pipeline apps/shop: metadata.name: is the name of")
+    assert line.endswith("shop.yaml:3:12")
 
 
 def test_anchors_and_aliases_are_unfolded(tmp_path: Path) -> None:
@@ -283,6 +314,21 @@ def test_whatever_is_in_the_file_it_is_refused_by_name(tmp_path: Path, content: 
         assert line.startswith("shop.yaml")
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"a: 1\nb: \xc3\xa4\xff", "shop.yaml:2:5: is not UTF-8 text"),
+        (b"a: 1\n  b: 2\n", "shop.yaml:2:4: is not YAML"),
+    ],
+)
+def test_what_cannot_be_read_is_told_to_the_character(
+    tmp_path: Path, content: bytes, said: str
+) -> None:
+    (tmp_path / "shop.yaml").write_bytes(content)
+    (line,) = mistakes(tmp_path)
+    assert line.startswith(said)
+
+
 @given(content=st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_any_bytes_are_documents_or_a_mistake(content: bytes) -> None:
     file = documents.parse(content, "f")
@@ -306,6 +352,19 @@ def test_any_value_is_looked_through_to_its_end(value: object) -> None:
     found = list(shape.mistakes(value, inspect.type_info(PipelineSpec)))
     assert found, "no such value is a whole Pipeline"
     assert all(documents.dotted(mistake.steps) or str(mistake) for mistake in found)
+
+
+def test_a_map_has_a_bound_too(tmp_path: Path) -> None:
+    labels = "".join(f"        l{number}: x\n" for number in range(51))
+    (line,) = wrong(
+        tmp_path,
+        "apiVersion: checkrail.dev/v1alpha1\nkind: ClusterNotification\nmetadata: {name: a}\n"
+        f"spec:\n  filter:\n    labelSelector:\n      matchLabels:\n{labels}",
+    )
+    assert line == (
+        "shop.yaml:7:7: ClusterNotification a: spec.filter.labelSelector.matchLabels: expected at "
+        "most 50 of them, found 51"
+    )
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

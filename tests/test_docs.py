@@ -10,9 +10,10 @@ from ghapp.cli import checkrail
 from ghapp.core.model import Verb
 from ghapp.metrics import metrics_table
 from ghapp.settings import VARIABLES
-from tests import generated, reference
+from tests import documents_page, examples, generated, reference
 
 ROOT = Path(__file__).parent.parent
+DOCUMENTS = ROOT / "docs" / "documents.md"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCS = README + (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
 
@@ -37,8 +38,9 @@ def test_generated_files_are_fresh() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    for page in (ROOT / "README.md", ROOT / "AGENTS.md", ROOT / "docs" / "operations.md"):
-        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+    pages = ("README.md", "AGENTS.md", "docs/operations.md", "docs/documents.md")
+    for page in (ROOT / name for name in pages):
+        for target in re.findall(r"\]\(([^)#:{]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
@@ -56,6 +58,29 @@ def test_make_targets_in_the_readme_exist() -> None:
 def test_settings_in_the_readme_exist() -> None:
     known = {variable.name for variable in VARIABLES}
     assert set(re.findall(r"CHECKRAIL_[A-Z_]+", README)) <= known
+
+
+def test_every_table_of_the_documents_page_is_there() -> None:
+    page = DOCUMENTS.read_text(encoding="utf-8")
+    assert re.findall(r"<!-- generated: (\S+) -->\n\|?", page)
+    assert {*re.findall(r"<!-- generated: (\S+) -->", page)} == documents_page.BLOCKS.keys()
+
+
+def test_every_example_is_on_the_documents_page() -> None:
+    page = DOCUMENTS.read_text(encoding="utf-8")
+    assert {*re.findall(r"\(\.\./manifests/examples/(\S+\.yaml)\)", page)} == {*examples.FILES}
+
+
+def test_every_reason_of_a_status_is_explained() -> None:
+    page = DOCUMENTS.read_text(encoding="utf-8")
+    source = (ROOT / "ghapp" / "engine" / "statuses.py").read_text(encoding="utf-8")
+    reasons = set(re.findall(r'"([A-Z][a-z]+(?:[A-Z][a-z]+)*)"', source)) - NO_REASONS
+    assert len(reasons) > 5
+    assert reasons - set(re.findall(r"^\| `(\w+)`", page, re.MULTILINE)) == set()
+
+
+NO_REASONS = {"True", "False", "Event", "Warning", "Trusted"}
+"""Other words of Kubernetes in capitals."""
 
 
 def test_buttons_are_described() -> None:

@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from ghapp import crds
 from ghapp.demo.github.apps import new_private_key
 from ghapp.doctor import examine
 from ghapp.doctor.finding import Finding
@@ -58,6 +59,42 @@ async def test_what_is_not_installed_is_no_illness(tmp_path: Path) -> None:
     async with world(tmp_path, crds=False) as w:
         found = [finding.what for finding in await findings(w) if finding.about == "cluster"]
     assert "PipelineRuns are not installed; watched once they are" in found
+
+
+async def test_without_our_kinds_only_files_count_and_nobody_needs_rights_to_them(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+        w.kube.deny("list", "providers")
+        found = await findings(w)
+    said = "\n".join(finding.what for finding in found if finding.about == "cluster")
+    assert "our own kinds are not installed; only documents in files count" in said
+    assert "checkrail crds" in said
+    assert "providers" not in ill(found)
+
+
+async def test_missing_rights_to_our_kinds_are_named(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        for crd in crds.manifests():
+            w.kube.create(crd)
+        w.kube.deny("list", "providers")
+        w.kube.deny("patch", "trustpolicies/status")
+        w.kube.deny("create", "events", namespace="default")
+        found = await findings(w)
+        in_one = [one async for one in examine(w.settings(namespaces=("ci",)))]
+    said = "\n".join(finding.what for finding in found)
+    assert "documents are read from files and from the cluster" in said
+    assert "may not list providers, patch trustpolicies/status everywhere" in said
+    assert "may not list providers in ci" in ill(in_one)
+    assert "may not create events in default" in ill(in_one)
+    assert "may not patch trustpolicies/status everywhere" in ill(in_one)
+
+
+async def test_some_of_our_kinds_are_not_all(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.kube.create(crds.manifests()[0])
+        said = "\n".join(finding.what for finding in await findings(w))
+    assert "our own kinds are not installed: ClusterProvider, " in said
 
 
 async def test_webhooks_that_do_not_arrive_are_told(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is applied to a cluster and built into an image: manifests, kustomize, RBAC, CRD, wheel.
+"""What is applied to a cluster and built into an image: manifests, kustomize, RBAC, wheel.
 
 The genuine kubectl builds the overlay and applies it to the Kubernetes stand-in; each document is
 held against the API server's own schemas by kubernetes-validate. No cluster and no network.
@@ -15,7 +15,6 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import kubernetes_validate
 import pytest
 from aiohttp.test_utils import TestServer
@@ -23,13 +22,14 @@ from click.testing import CliRunner
 from msgspec import Struct
 from ruamel.yaml import YAML
 
-from ghapp import crds, discovery, rbac, settings
+from ghapp import discovery, rbac, settings
 from ghapp.cli import checkrail
 from ghapp.core.model import Subject
 from ghapp.core.source import Adapter, Asked, Child, Context, Create, Patch, Plan, Resource
-from ghapp.demo.kube import KubeApi, StatusError
+from ghapp.demo.kube import KubeApi
 from ghapp.errors import CheckrailError, ConfigError
-from tests import generated
+from ghapp.kinds import GROUP, kinds
+from tests import examples, generated
 
 ROOT = Path(__file__).parent.parent
 OVERLAY = "kustomize/overlays/standalone"
@@ -79,6 +79,11 @@ def either(manifest: Mapping[str, Any], subject: Subject, asked: Asked) -> Creat
     return create(manifest, subject, asked)
 
 
+def everywhere(needs: rbac.Needs) -> list[Json]:
+    """The rules of the ClusterRole."""
+    return needs.rules((), "checkrail")[rbac.EVERYWHERE]
+
+
 WORKFLOWS = Resource("argoproj.io", "v1alpha1", "workflows", "Workflow")
 TASKS = Resource("", "v1", "pods", "Pod")
 
@@ -112,7 +117,7 @@ def adapter(rerun: Plan | None = None, cancel: Plan | None = None) -> Adapter[An
 def test_a_source_may_do_what_its_plans_write_and_no_more(
     rerun: Plan | None, cancel: Plan | None, writes: list[str]
 ) -> None:
-    pods, workflows = rbac.rules([adapter(rerun, cancel)])
+    pods, workflows = everywhere(rbac.Needs(adapters=[adapter(rerun, cancel)]))
     assert pods == {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]}
     assert workflows["verbs"] == ["get", "list", "watch", *writes]
 
@@ -122,16 +127,18 @@ def test_a_plan_that_does_not_say_what_it_writes_is_refused() -> None:
         return None
 
     with pytest.raises(CheckrailError, match=r"silent: its return type has to say"):
-        rbac.rules([adapter(silent)])
+        everywhere(rbac.Needs(adapters=[adapter(silent)]))
 
 
 def test_without_namespaces_the_role_is_the_clusters() -> None:
-    kinds = [document["kind"] for document in rbac.manifests((), [adapter()])]
-    assert kinds == ["ServiceAccount", "ClusterRole", "ClusterRoleBinding"]
+    found = rbac.manifests(rbac.Needs(adapters=[adapter()], kinds=kinds().values()))
+    named = [document["kind"] for document in found]
+    assert named == ["ServiceAccount", "ClusterRole", "ClusterRoleBinding"]
 
 
 def test_with_namespaces_nothing_is_granted_outside_them() -> None:
-    account, *rest = rbac.manifests(("apps", "ci", "apps"), [adapter()], namespace="checkrail")
+    needs = rbac.Needs(adapters=[adapter()])
+    account, *rest = rbac.manifests(needs, ("apps", "ci", "apps"), namespace="checkrail")
     assert account["metadata"]["namespace"] == "checkrail"
     assert [(one["kind"], one["metadata"]["namespace"]) for one in rest] == [
         ("Role", "apps"),
@@ -144,7 +151,7 @@ def test_with_namespaces_nothing_is_granted_outside_them() -> None:
 
 
 def test_the_product_asks_for_nothing_that_would_give_it_the_cluster() -> None:
-    rules = rbac.rules(discovery.adapters())
+    rules = everywhere(rbac.Needs(adapters=discovery.adapters()))
     assert not any(
         "*" in (*rule["apiGroups"], *rule["resources"], *rule["verbs"]) for rule in rules
     )
@@ -154,8 +161,8 @@ def test_the_product_asks_for_nothing_that_would_give_it_the_cluster() -> None:
 
 
 def test_a_sink_may_do_what_it_declares_and_no_more() -> None:
-    assert rbac.rules([]) == []
-    rules = rbac.rules([], discovery.sinks())
+    assert everywhere(rbac.Needs(sinks=[discovery.sinks()[0]])) == []
+    rules = everywhere(rbac.Needs(sinks=discovery.sinks()))
     assert [(rule["resources"], rule["verbs"]) for rule in rules] == [
         (["pods"], ["get", "list"]),
         (["pods/log"], ["get"]),
@@ -164,25 +171,79 @@ def test_a_sink_may_do_what_it_declares_and_no_more() -> None:
 
 
 def test_verbs_that_a_source_and_a_sink_need_are_one_rule() -> None:
-    pods, log, secrets, _ = rbac.rules([adapter()], discovery.sinks())
+    needs = rbac.Needs(adapters=[adapter()], sinks=discovery.sinks())
+    pods, log, secrets, _ = everywhere(needs)
     assert pods == {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}
     assert (log["resources"], secrets["resources"]) == (["pods/log"], ["secrets"])
 
 
-def test_without_logs_nobody_reads_pods_or_secrets() -> None:
-    printed = {
-        arguments: CliRunner().invoke(checkrail, ["rbac", *arguments]).stdout
-        for arguments in ((), ("--without-logs",))
-    }
-    assert "secrets" in printed[()]
-    assert parsed(printed[()]) == rbac.manifests((), discovery.adapters(), discovery.sinks())
-    assert parsed(printed["--without-logs",]) == rbac.manifests((), discovery.adapters())
+def may(rules: list[Json]) -> dict[str, list[str]]:
+    """Resource -> verbs."""
+    return {resource: rule["verbs"] for rule in rules for resource in rule["resources"]}
+
+
+def test_documents_are_followed_their_statuses_written_and_their_secrets_read() -> None:
+    granted = may(everywhere(rbac.Needs(kinds=kinds().values())))
+    assert granted.pop("secrets") == ["get"]
+    assert granted.pop("events") == ["create"]
+    for kind in kinds().values():
+        assert granted.pop(kind.plural) == ["list", "watch"]
+        assert granted.pop(f"{kind.plural}/status") == ["patch"]
+    assert granted == {}
+
+
+def test_in_single_namespaces_only_what_belongs_to_none_is_granted_everywhere() -> None:
+    needs = rbac.Needs(adapters=[adapter()], kinds=kinds().values())
+    places = {place: may(rules) for place, rules in needs.rules(("ci",), "checkrail").items()}
+    assert places.keys() == {"ci", "checkrail", "default", rbac.EVERYWHERE}
+    assert {"workflows", "providers", "pipelines/status", "secrets", "events"} <= places[
+        "ci"
+    ].keys()
+    assert places["checkrail"] == {"secrets": ["get"]}, "of ClusterProviders"
+    assert places["default"] == {"events": ["create"]}, "about what belongs to no namespace"
+    everywhere = places[rbac.EVERYWHERE].keys()
+    namespaced = {kind.plural for kind in kinds().values() if kind.namespaced}
+    assert {"clusterproviders", "clusternotifications", "trustpolicies"} <= everywhere
+    assert not everywhere & {*namespaced, "secrets", "events", "workflows"}
+
+
+def test_a_place_that_is_named_twice_has_one_role() -> None:
+    needs = rbac.Needs(kinds=kinds().values())
+    for place in ("checkrail", "default"):
+        assert needs.rules((place,), "checkrail").keys() == {"checkrail", "default", ""}
+
+
+def printed(*arguments: str) -> str:
+    """What `checkrail rbac` says."""
+    return CliRunner().invoke(checkrail, ["rbac", *arguments]).stdout
+
+
+def test_without_logs_nobody_reads_pods_but_providers_still_have_secrets() -> None:
+    assert parsed(printed()) == rbac.manifests(generated.needs())
+    role = the("ClusterRole", parsed(printed("--without-logs")))
+    granted = may(role["rules"])
+    assert not granted.keys() & {"pods", "pods/log"}
+    assert granted["secrets"] == ["get"]
+
+
+def test_a_further_cluster_grants_nothing_for_documents() -> None:
+    role = the("ClusterRole", parsed(printed("--without-documents")))
+    assert not [rule for rule in role["rules"] if rule["apiGroups"] == [GROUP]]
+    assert "events" not in may(role["rules"])
+    kinds_ = {one["kind"] for one in parsed(printed("--without-documents", "--namespaces", "ci"))}
+    assert kinds_ == {"ServiceAccount", "Role", "RoleBinding"}
+
+
+def test_without_secrets_nobody_reads_any() -> None:
+    for arguments in ((), ("--namespaces", "ci,apps"), ("--without-logs",)):
+        assert "secrets" not in printed("--without-secrets", *arguments)
 
 
 @pytest.mark.parametrize("namespaces", [(), ("apps", "ci")])
 def test_the_rbac_is_valid_and_says_the_same_as_yaml(namespaces: tuple[str, ...]) -> None:
-    documents = rbac.manifests(namespaces, discovery.adapters(), discovery.sinks())
-    assert parsed(rbac.as_yaml(documents, comment="two\nlines")) == documents
+    documents = rbac.manifests(generated.needs(), namespaces)
+    for block in (False, True):
+        assert parsed(rbac.as_yaml(documents, comment="two\nlines", block=block)) == documents
     for document in documents:
         kubernetes_validate.validate(document, KUBERNETES, strict=True)
 
@@ -219,14 +280,15 @@ def container(built: list[Json]) -> Json:
 
 
 def test_every_document_is_one_that_an_api_server_takes(built: list[Json]) -> None:
-    assert len(built) == 10
+    assert len(built) == 10 + len(kinds())
     for document in built:
         kubernetes_validate.validate(document, KUBERNETES, strict=True)
 
 
 def test_all_that_has_a_namespace_is_in_ours(built: list[Json]) -> None:
     outside = {one["kind"] for one in built if "namespace" not in one["metadata"]}
-    assert outside == {"Namespace", "ClusterRole", "ClusterRoleBinding"}
+    definitions = "CustomResourceDefinition"
+    assert outside == {"Namespace", "ClusterRole", "ClusterRoleBinding", definitions}
     inside = {one["metadata"].get("namespace") for one in built} - {None}
     assert inside == {the("Namespace", built)["metadata"]["name"]}
 
@@ -351,102 +413,30 @@ async def test_the_overlay_is_applied_and_applied_again(
     api, url = kube
     code, said = await kubectl(url, tmp_path, "apply", "-k", OVERLAY)
     assert code == 0, said
-    assert said.count(" created") == 10
+    assert said.count(" created") == 10 + len(kinds())
     deployment = api.get("deployments.apps", "checkrail", "checkrail")
     (only,) = deployment["spec"]["template"]["spec"]["containers"]
     assert only["image"].startswith("registry.example.com/checkrail:")
     code, said = await kubectl(url, tmp_path, "apply", "-k", OVERLAY)
-    assert (code, said.count(" unchanged")) == (0, 10)
+    assert (code, said.count(" unchanged")) == (0, 10 + len(kinds()))
 
 
-PIPELINE = {
-    "apiVersion": "checkrail.dev/v1alpha1",
-    "kind": "Pipeline",
-    "metadata": {"name": "shop", "namespace": "default"},
-    "spec": {
-        "appRef": {
-            "apiVersion": "helm.toolkit.fluxcd.io/v2",
-            "kind": "HelmRelease",
-            "name": "shop",
-        },
-        "environments": [
-            {"name": "dev", "targets": [{"namespace": "dev"}]},
-            {"name": "staging", "targets": [{"namespace": "staging"}]},
-        ],
-        "promotion": {
-            "strategy": {
-                "pull-request": {"url": "https://github.com/acme/gitops", "baseBranch": "main"}
-            }
-        },
-    },
-}
-
-
-async def test_with_the_crd_a_server_takes_a_pipeline_and_refuses_a_wrong_one(
+async def test_the_cluster_takes_our_documents_once_the_overlay_is_applied(
     kube: tuple[KubeApi, str], tmp_path: Path
 ) -> None:
-    api, url = kube
-    code, said = await kubectl(url, tmp_path, "apply", "-f", "manifests/crds.yaml")
+    _, url = kube
+    code, said = await kubectl(url, tmp_path, "apply", "-k", OVERLAY)
     assert code == 0, said
-    document = tmp_path / "shop.yaml"
-    document.write_text(rbac.as_yaml([PIPELINE]))
-    code, said = await kubectl(url, tmp_path, "apply", "-f", str(document))
-    assert (code, said) == (0, "pipeline.checkrail.dev/shop created\n")
-    wrong = PIPELINE | {"metadata": {"name": "b", "namespace": "default"}, "spec": {}}
-    with pytest.raises(StatusError, match=r"spec\.appRef"):
-        api.create(wrong)
-
-
-# --- the CRD -------------------------------------------------------------------------------------
-
-
-def schemas(schema: Json, path: str = "") -> list[tuple[str, Json]]:
-    """A schema and all that are in it, with the way to each."""
-    inside = [(f"{path}.{name}", one) for name, one in schema.get("properties", {}).items()]
-    inside += [(f"{path}[]", schema["items"])] if "items" in schema else []
-    return [(path, schema), *(found for name, one in inside for found in schemas(one, name))]
-
-
-STRUCTURAL = {
-    "default",
-    "description",
-    "enum",
-    "items",
-    "maxLength",
-    "minItems",
-    "minLength",
-    "pattern",
-    "properties",
-    "required",
-    "type",
-}
-
-
-def test_the_schema_is_structural() -> None:
-    """Every value has a type, and nothing is said in words that Kubernetes forbids there."""
-    (crd,) = crds.manifests()
-    (version,) = crd["spec"]["versions"]
-    for path, schema in schemas(version["schema"]["openAPIV3Schema"]):
-        assert "type" in schema, path
-        assert schema.keys() <= STRUCTURAL, path
-        assert set(schema.get("required", ())) <= schema.get("properties", {}).keys(), path
-    kubernetes_validate.validate(crd, KUBERNETES, strict=True)
-
-
-def test_the_schema_takes_what_the_code_reads() -> None:
-    (crd,) = crds.manifests()
-    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-    jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.validate(PIPELINE, schema)
-
-
-def test_the_columns_show_what_there_is() -> None:
-    (crd,) = crds.manifests()
-    version = crd["spec"]["versions"][0]
-    known = {path for path, _ in schemas(version["schema"]["openAPIV3Schema"])}
-    for column in version["additionalPrinterColumns"]:
-        path = re.sub(r"\[\*\]", "[]", column["jsonPath"])
-        assert path in known or path == ".metadata.creationTimestamp"
+    for name in examples.FILES:
+        code, said = await kubectl(url, tmp_path, "apply", "-f", str(examples.FOLDER / name))
+        assert code == 0, said
+        assert said.count("\n") == len(examples.documents(name))
+    wrong = examples.WRONG[0]
+    path = tmp_path / "wrong.yaml"
+    path.write_text(rbac.as_yaml([examples.document(wrong.kind, wrong.spec)]))
+    code, said = await kubectl(url, tmp_path, "apply", "-f", str(path))
+    assert code != 0
+    assert f"{wrong.field}: Required value: {wrong.said}" in said
 
 
 # --- the image -----------------------------------------------------------------------------------

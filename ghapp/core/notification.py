@@ -13,7 +13,14 @@ from ghapp.core.model import Milestone, Phase, Value, Verb
 from ghapp.core.problem_matcher import ProblemMatcher
 from ghapp.core.provider import Pattern, ProviderRef
 
-Duration = Annotated[str, Meta(max_length=20, pattern=r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$")]
+Duration = Annotated[
+    str,
+    Meta(
+        max_length=20,
+        pattern=r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$",
+        title="a duration, such as 30s or 1m30s",
+    ),
+]
 """As Go and Flux write it: ``30s``, ``1m30s``."""
 Key = Annotated[str, Meta(min_length=1, max_length=317)]
 """Of a label, an annotation or a result."""
@@ -34,45 +41,57 @@ class Requirement(Written, frozen=True, kw_only=True):
     """A requirement of a label selector."""
 
     key: Key
+    """Name of the label."""
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
+    """What has to hold of the label's value."""
     values: Annotated[tuple[Text, ...], Meta(max_length=100)] = ()
+    """Values that In and NotIn compare with."""
 
 
 class LabelSelector(Written, frozen=True, kw_only=True):
     """As Kubernetes has it: all of it has to hold."""
 
-    match_labels: dict[Key, Text] = field(default_factory=dict)
+    match_labels: Annotated[dict[Key, Text], Meta(max_length=50)] = field(default_factory=dict)
+    """Labels with exactly these values."""
     match_expressions: Annotated[tuple[Requirement, ...], Meta(max_length=50)] = ()
+    """Requirements; all of them have to hold."""
 
 
 class Named(Written, frozen=True, kw_only=True):
     """An annotation of the object, or a result of the run."""
 
     name: Key
+    """Name of the annotation or result."""
     values: Annotated[tuple[Text, ...], Meta(max_length=100)] = ()
-    """Any of them; none: it only has to be there."""
+    """Values of which it has to have one; none: it only has to be there."""
 
 
 class Filter(Written, frozen=True, kw_only=True):
     """Which runs, and what of them; what is left out admits everything, all the rest must hold."""
 
     kinds: Annotated[tuple[Pattern, ...], Meta(max_length=50)] = ()
-    """``PipelineRun``, ``HelmRelease``."""
+    """Kinds of the run's object: patterns, ``PipelineRun``, ``Helm*``."""
     namespaces: Annotated[tuple[Pattern, ...], Meta(max_length=500)] = ()
-    """Patterns; of a ClusterNotification only: a Notification is about its own namespace."""
+    """Namespaces that the run may be in: patterns. Only a ClusterNotification has them: a
+    Notification is about its own namespace."""
     clusters: Annotated[tuple[Pattern, ...], Meta(max_length=100)] = ()
+    """Clusters that the run may be in: patterns."""
     label_selector: LabelSelector | None = None
+    """Labels that the run's object has to have."""
     annotations: Annotated[tuple[Named, ...], Meta(max_length=50)] = ()
-    phases: tuple[Phase, ...] = ()
-    """That the run is in now."""
-    old_phases: tuple[Phase, ...] = ()
-    """That it was in before: ``phases: [succeeded], oldPhases: [failed]`` is a recovery."""
-    milestones: tuple[Milestone, ...] = ()
-    """Which events are sent. Of what has no milestones (a deployment, an incident) each counts as
-    finished."""
+    """Annotations that the run's object has to have; all of them."""
+    phases: Annotated[tuple[Phase, ...], Meta(max_length=10)] = ()
+    """Phases of which the run has to be in one now."""
+    old_phases: Annotated[tuple[Phase, ...], Meta(max_length=10)] = ()
+    """Phases of which it has to have been in one before the last change: ``phases: [succeeded],
+    oldPhases: [failed]`` is a recovery."""
+    milestones: Annotated[tuple[Milestone, ...], Meta(max_length=10)] = ()
+    """Which events are sent; none: all of them. Of what has no milestones (a deployment, an
+    incident) each counts as finished."""
     results: Annotated[tuple[Named, ...], Meta(max_length=50)] = ()
-    """Of the run, such as Tekton's."""
+    """Results that the run has to have, such as Tekton's; all of them."""
     expression: Expression | None = None
+    """A condition in CEL over `run`, `object` and `oldPhase`; an error counts as false."""
 
 
 ANY: Final = Filter()
@@ -84,49 +103,56 @@ class Report(Written, frozen=True, kw_only=True):
     step that prints it (the way out of a workspace that nobody else can read)."""
 
     format: Literal["junit", "sarif"]
+    """How it is written."""
     result: Text = ""
+    """Name of the result that it is in; or name a step."""
     step: Text = ""
+    """Name of the step that prints it; or name a result."""
 
 
 class LogSettings(Written, frozen=True, kw_only=True):
     """What of a run's logs is shown on its check."""
 
     when: Literal["failed", "always", "never"] | None = None
-    """always: of runs that succeeded, too."""
+    """Of which runs: failed ones, all of them (those that succeeded, too), or none."""
     steps: Annotated[int, Meta(ge=1, le=20)] | None = None
-    """Containers that are read, the failing ones first."""
+    """How many containers are read, the failing ones first."""
     lines: Count | None = None
-    """That are shown of each, from its end."""
+    """How many lines are shown of each container, from its end."""
     line_length: Annotated[int, Meta(ge=20, le=2000)] | None = None
-    """Characters; longer lines are cut in the middle."""
+    """Characters of a line; longer ones are cut in the middle."""
     matchers: Annotated[tuple[ProblemMatcher, ...], Meta(max_length=20)] | None = None
-    """Beside those that are built in."""
+    """Problem matchers as GitHub has them, beside those that are built in."""
     reports: Annotated[tuple[Report, ...], Meta(max_length=10)] | None = None
+    """Reports that tools wrote, shown on the lines that they name."""
 
 
 class NotificationSpec(Written, frozen=True, kw_only=True):
     """Which, where and how."""
 
     provider_refs: Annotated[tuple[ProviderRef, ...], Meta(max_length=20)] = ()
-    """Where; none: this document only says how."""
+    """Where the runs are told; none: the document only says how they look."""
     suspend: bool = False
-    """As if it were not there."""
+    """Take no notice of the document, as if it were not there."""
     priority: Annotated[int, Meta(ge=-1000, le=1000)] = 0
-    """Among documents of one scope: the higher one has the last word."""
+    """Who has the last word among documents of one scope: the higher one."""
     filter: Filter = ANY
+    """Which runs, and what of them; none: all runs that the document may be about."""
     check_name: Line | None = None
-    """Template. The same for every run of the same thing, or no branch rule can require it."""
+    """Name of the check, a template. It has to be the same for every run of the same thing, or no
+    branch rule can require it."""
     dashboard_url: Line | None = None
-    """Template of the run's page."""
+    """URL of the run's page, a template."""
     message: Line | None = None
-    """Template of one line: the check's title."""
+    """Title of the check, a template of one line."""
     summary: Template | None = None
-    """Template in Markdown, shown before the table of steps."""
+    """Markdown that is shown before the table of steps, a template."""
     logs: LogSettings | None = None
+    """What of the logs is shown on the check."""
     progress_interval: Duration | None = None
-    """Between two updates of a running check."""
+    """Time between two updates of a running check, such as 30s; at most an hour."""
     buttons: Annotated[tuple[Verb, ...], Meta(max_length=20)] | None = None
-    """Which may be shown and pressed; an empty list: none."""
+    """Which buttons may be shown and pressed; an empty list: none."""
     drift: bool | None = None
     """Whether drift of a HelmRelease is told as events."""
 

@@ -8,32 +8,67 @@ from msgspec import Meta
 from ghapp.core.model import Observation, Value
 
 Name = Annotated[
-    str, Meta(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    str,
+    Meta(
+        min_length=1,
+        max_length=253,
+        pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+        title="a name of lower-case letters, digits, '-' and '.'",
+    ),
 ]
-HttpsUrl = Annotated[str, Meta(min_length=9, max_length=2048, pattern=r"^https?://[^\s@]+$")]
-GitBranch = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[^\s~^:?*\[\\]+$")]
+Namespace = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=63,
+        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        title="a name of lower-case letters, digits and '-'",
+    ),
+]
+HttpsUrl = Annotated[
+    str,
+    Meta(
+        min_length=9,
+        max_length=2048,
+        pattern=r"^https?://[^\s@]+$",
+        title="a URL without credentials, such as https://github.com/o/r",
+    ),
+]
+ApiVersion = Annotated[str, Meta(min_length=1, max_length=317)]
+KindName = Annotated[str, Meta(min_length=1, max_length=63)]
+GitBranch = Annotated[
+    str,
+    Meta(min_length=1, max_length=255, pattern=r"^[^\s~^:?*\[\\]+$", title="the name of a branch"),
+]
 
 
 class AppRef(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The Flux object that is promoted. Its version is not compared: Flux' API moves on."""
 
-    apiVersion: str  # noqa: N815 - as the document spells it
-    kind: str
+    apiVersion: ApiVersion  # noqa: N815 - as the document spells it
+    """Such as `helm.toolkit.fluxcd.io/v2`; nothing depends on the version."""
+    kind: KindName
+    """`HelmRelease` or `Kustomization`."""
     name: Name
+    """Name of the object, the same in every environment."""
 
 
 class Target(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A place where an environment runs."""
 
-    namespace: Name
+    namespace: Namespace
+    """Namespace that it runs in; it belongs to one environment only."""
 
 
 class PullRequest(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A pull request that changes the marked value."""
 
     url: HttpsUrl
+    """The repository that holds the marked value: `https://HOST/OWNER/NAME`."""
     baseBranch: GitBranch  # noqa: N815
+    """Branch that the pull request goes to."""
     type: Literal["github"] = "github"
+    """Whose pull request it is."""
 
 
 class Strategy(
@@ -46,12 +81,15 @@ class Strategy(
     """How it is promoted."""
 
     pull_request: PullRequest
+    """A pull request that changes the value marked `{"$promotion": "NAMESPACE:NAME:ENVIRONMENT"}`.
+    """
 
 
 class Promotion(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How, and whether a person has to ask for it."""
 
     strategy: Strategy
+    """How the next environment is changed."""
     manual: bool = True
     """Only true is honoured today: a promotion waits for the button."""
 
@@ -60,7 +98,9 @@ class Environment(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One stop on the way to production."""
 
     name: Name
-    targets: Annotated[tuple[Target, ...], Meta(min_length=1)]
+    """Name of the environment, as the marker in the YAML spells it."""
+    targets: Annotated[tuple[Target, ...], Meta(min_length=1, max_length=20)]
+    """Where it runs."""
     promotion: Promotion | None = None
     """Instead of the pipeline's own, when promoting into this environment."""
 
@@ -69,8 +109,11 @@ class PipelineSpec(Value, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """What, where, how."""
 
     appRef: AppRef  # noqa: N815
-    environments: Annotated[tuple[Environment, ...], Meta(min_length=1)]
+    """What is promoted."""
+    environments: Annotated[tuple[Environment, ...], Meta(min_length=1, max_length=20)]
+    """The stops on the way, in the order in which they are promoted."""
     promotion: Promotion | None = None
+    """How it is promoted, for every environment that does not say it itself."""
 
 
 class Pipeline(Value, frozen=True, kw_only=True):

@@ -29,6 +29,9 @@ LINE_WORK: Final = 20_000_000
 WORK: Final = 400_000_000
 """Steps for one matcher and one log: seconds, and only if the log was written for that."""
 
+NO_FILE: Final = "no pattern says which group is the file"
+NO_MESSAGE: Final = "no pattern says which group is the message"
+
 Group = Annotated[int, Meta(ge=0, le=GROUPS_LIMIT)]
 Severity = Literal["error", "warning", "notice"]
 
@@ -37,27 +40,40 @@ class Pattern(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A line: the expression, and which of its groups says what."""
 
     regexp: Annotated[str, Meta(min_length=1, max_length=LENGTH_LIMIT)]
+    """Regular expression that a line has to match; groups are numbered from 1."""
     kind: Literal["file", "location"] = "location"
+    """Whether it names a file only, or a place in it."""
     file: Group | None = None
+    """Group with the file's path."""
     fromPath: Group | None = None  # noqa: N815 - as the document spells it
+    """Group with the path of a project file, in whose folder the path begins."""
     line: Group | None = None
+    """Group with the line's number."""
     column: Group | None = None
+    """Group with the column's number."""
     endLine: Group | None = None  # noqa: N815
+    """Group with the number of the last line."""
     endColumn: Group | None = None  # noqa: N815
+    """Group with the number of the last column."""
     severity: Group | None = None
+    """Group with the word error, warning or notice."""
     code: Group | None = None
+    """Group with the code of what was found."""
     message: Group | None = None
+    """Group with what is to be told."""
     loop: bool = False
-    """Only on the last of several: it matches each further line, too."""
+    """Match each further line, too; only for the last of several patterns."""
 
 
 class ProblemMatcher(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A tool's way of naming a place."""
 
     owner: Annotated[str, Meta(min_length=1, max_length=100)]
+    """Name of the tool."""
     pattern: Annotated[tuple[Pattern, ...], Meta(min_length=1, max_length=10)]
+    """Patterns of as many lines in a row; together they say file, line and message."""
     severity: Severity = "error"
-    """Where the line does not say."""
+    """How bad it is, where the line does not say."""
 
 
 class ProblemMatchers(Value, frozen=True, kw_only=True):
@@ -215,8 +231,8 @@ def _mistakes(pattern: Pattern) -> Iterator[str]:
 
 def _misfits(patterns: Sequence[Pattern]) -> Iterator[str]:
     if all(pattern.file is None for pattern in patterns):
-        yield "no pattern says which group is the file"
+        yield NO_FILE
     if all(pattern.message is None for pattern in patterns):
-        yield "no pattern says which group is the message"
+        yield NO_MESSAGE
     if any(pattern.loop for pattern in patterns[:-1]) or (len(patterns) == 1 and patterns[0].loop):
         yield "loop is for the last of several patterns"

@@ -22,26 +22,41 @@ class SecretRef(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A Secret in the same namespace; of a ClusterProvider, in the one that checkrail runs in."""
 
     name: Name
+    """Name of the Secret. Which keys it must have depends on the type."""
 
 
 class GitHubApp(Value, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """A GitHub App other than the one that the process is set up with; its key is in the Secret."""
 
     id: Annotated[str, Meta(min_length=1, max_length=100)]
-    """The App's id or client id."""
+    """Id or client id of the App."""
     api_url: HttpsUrl = "https://api.github.com"
-    """Of an Enterprise Server: ``https://HOST/api/v3``."""
+    """URL of GitHub's API; of an Enterprise Server: ``https://HOST/api/v3``."""
 
 
 class ProviderRef(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Names a provider."""
 
     name: Name
+    """Name of the Provider or ClusterProvider."""
     kind: ProviderKind | None = None
-    """Of the referring document's own scope where it is left out: a Notification means a Provider,
-    a ClusterNotification a ClusterProvider."""
+    """Provider or ClusterProvider. Where it is left out, a Notification means a Provider and a
+    ClusterNotification a ClusterProvider."""
     namespace: Name | None = None
-    """Of a Provider; another than one's own only where a TrustPolicy lets it."""
+    """Where the Provider is. A Notification may name another namespace than its own only where a
+    TrustPolicy lets it."""
+
+
+class AnyProviderSpec(Value, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """What every Provider says, whatever its type; beside it stands the block of its type."""
+
+    type: str
+    """What kind of place it is; the block of the same name holds its settings."""
+    secret_ref: SecretRef | None = None
+    """The Secret with its credentials, in the Provider's own namespace; of a ClusterProvider, in
+    the namespace that checkrail runs in."""
+    suspend: bool = False
+    """Deliver nothing for now; what is owed waits."""
 
 
 class Provider(Value, frozen=True, kw_only=True):

@@ -27,9 +27,12 @@ class TrustPolicySpec(Value, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Grants namespaces the right to speak for repositories."""
 
     namespaces: Patterns
+    """Namespaces that may speak: patterns, `team-*`."""
     repositories: Patterns
-    """``OWNER/NAME``, or ``HOST/OWNER/NAME``; case does not matter."""
+    """Repositories that they may speak for: patterns, ``OWNER/NAME`` or ``HOST/OWNER/NAME``; case
+    does not matter."""
     clusters: Patterns = EVERYTHING
+    """Clusters that the namespaces are in: patterns; left out: all of them."""
     providers: Annotated[tuple[Pattern, ...], Meta(max_length=500)] = ()
     """Providers of other namespaces (``NAMESPACE/NAME``) and ClusterProviders (``NAME``) that the
     namespaces may use beside their own. With them goes the App installation that is used."""

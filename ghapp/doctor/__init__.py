@@ -6,7 +6,7 @@ cluster and the documents; what is asked of GitHub is in `github`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from ghapp.doctor.finding import Finding
 from ghapp.engine.kube import KubeClient, open_session
 from ghapp.engine.kube_config import from_kubeconfig
 from ghapp.errors import CheckrailError, ConfigError
+from ghapp.kinds import Kind, kinds
 from ghapp.kubeconfigs import find
 from ghapp.settings import Settings
 
@@ -32,7 +33,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     """One finding after the other, as they come; raises ConfigError where nobody can be asked."""
     yield _documents(settings)
     async with clients(settings) as (kube, github):
-        async for finding in _cluster(kube, settings):
+        async for finding in _cluster(kube, settings, at_home=True):
             yield finding
         async for finding in _fleet(settings):
             yield finding
@@ -53,7 +54,7 @@ def _documents(settings: Settings) -> Finding:
         found = config.load(settings.config)
     except CheckrailError as error:
         return Finding("documents", str(error), "mend them; `checkrail validate` shows all")
-    return Finding("documents", f"{len(found.pipelines)} pipelines")
+    return Finding("documents", f"{len(found.declared)} in files")
 
 
 async def _asked(
@@ -83,23 +84,37 @@ async def _fleet(settings: Settings) -> AsyncIterator[Finding]:
             continue
         async with open_session() as session:
             kube = KubeClient(session=session, connection=connection)
-            async for finding in _cluster(kube, settings, about):
+            async for finding in _cluster(kube, settings, about, at_home=False):
                 yield finding
 
 
 async def _cluster(
-    kube: KubeClient, settings: Settings, about: str = "cluster"
+    kube: KubeClient, settings: Settings, about: str = "cluster", *, at_home: bool
 ) -> AsyncIterator[Finding]:
+    """What is served there, and what we may; documents are read in the cluster at home only."""
+    documents: list[Kind] = []
+    """The kinds that are installed there: of others nothing has to be allowed."""
+
     async def resources(client: KubeClient) -> list[Finding]:
         return [await _served(client, adapter.resource) for adapter in discovery.adapters()]
 
-    async def rights(client: KubeClient) -> list[Finding]:
-        sinks = [sink for sink in discovery.sinks() if settings.logs or sink.name != "logs"]
-        rules = rbac.rules(discovery.adapters(), sinks)
-        namespaces = settings.namespaces or ("",)
-        return [found for one in namespaces for found in await _rights(client, one, rules)]
+    async def installed(client: KubeClient) -> list[Finding]:
+        documents.extend([one for one in kinds().values() if await client.served(one.resource)])
+        return [_installed(documents)]
 
-    for question in (resources, rights):
+    async def rights(client: KubeClient) -> list[Finding]:
+        needs = rbac.Needs(
+            adapters=discovery.adapters(),
+            sinks=[sink for sink in discovery.sinks() if settings.logs or sink.name != "logs"],
+            kinds=documents,
+        )
+        places = needs.rules(settings.namespaces, settings.secrets_namespace)
+        return [
+            found for one, rules in places.items() for found in await _rights(client, one, rules)
+        ]
+
+    questions = (resources, installed, rights) if at_home else (resources, rights)
+    for question in questions:
         async for finding in _asked(about, question, kube):
             yield replace(finding, about=about)
 
@@ -108,6 +123,16 @@ async def _served(kube: KubeClient, resource: Resource) -> Finding:
     if await kube.served(resource):
         return Finding("cluster", f"{resource.kind}s are served")
     return Finding("cluster", f"{resource.kind}s are not installed; watched once they are")
+
+
+def _installed(found: Sequence[Kind]) -> Finding:
+    missing = [name for name in kinds() if name not in {one.name for one in found}]
+    if not missing:
+        return Finding("cluster", "documents are read from files and from the cluster")
+    some = f": {', '.join(missing)}" if found else ""
+    mend = "`checkrail crds | kubectl apply --server-side -f -` installs them"
+    what = f"our own kinds are not installed{some}; only documents in files count"
+    return Finding("cluster", f"{what} ({mend})")
 
 
 async def _rights(

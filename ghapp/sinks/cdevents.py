@@ -15,18 +15,25 @@ from ghapp.core import cdevents
 from ghapp.core.effects import Effect, EmitEvent
 from ghapp.ports import Http, Receipt, SinkType, Slot
 
-Url = Annotated[str, Meta(max_length=2048, pattern=r"^https?://[^\s/?#@]+([/?]\S*)?$")]
+Url = Annotated[
+    str,
+    Meta(
+        max_length=2048,
+        pattern=r"^https?://[^\s/?#@]+([/?]\S*)?$",
+        title="a URL without credentials, such as https://broker.example.com/events",
+    ),
+]
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """Where CDEvents go, and how."""
 
     url: Url
-    """Of the receiver: a broker's ingress, an event listener."""
+    """URL of the receiver: a broker's ingress, an event listener."""
     mode: Mode = "binary"
     """How the CloudEvent is laid out in the request; all receivers must know both."""
     spec_version: Literal["0.5.1"] = "0.5.1"
-    """Of CDEvents."""
+    """Version of CDEvents."""
 
 
 @dataclass(frozen=True, slots=True)

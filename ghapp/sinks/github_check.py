@@ -38,7 +38,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which App writes the checks."""
 
     app: GitHubApp | None = None
-    """Without it, the App that the process is set up with."""
+    """The GitHub App; left out: the one that the process is set up with."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 With CHECKRAIL_TEST_KUBE_URL (and CHECKRAIL_TEST_KUBE_TOKEN; certificates are not verified) the same
 tests run against a real API server: each makes a namespace and a CRD of its own and deletes them.
-They need no controllers and no kubelet. What only the stand-in can be asked (faults, expiry on
+They need no controllers and no kubelet. Our own definitions stay installed: deleting them would
+delete people's documents. What only the stand-in can be asked (faults, expiry on
 demand, garbage collection without a controller, Tekton's webhook) is in test_kube_stand_in.py.
 """
 
@@ -15,7 +16,10 @@ import pytest
 from aiohttp import ClientSession, TCPConnector
 from aiohttp.test_utils import TestServer
 
+from ghapp import crds, rbac
 from ghapp.demo.kube import KubeApi
+from ghapp.kinds import kinds
+from tests import examples, generated
 from tests.demo.kube_client import APPLY, JSON_PATCH, STRATEGIC, Answer, Kube
 
 Json = Any
@@ -36,7 +40,40 @@ SCHEMA: Json = {
                 "tags": {"type": "object", "additionalProperties": {"type": "string"}},
                 "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
                 "list": {"type": "array", "items": {"type": "string"}},
+                "set": {
+                    "type": "array",
+                    "items": {"type": "string"},
+                    "x-kubernetes-list-type": "set",
+                },
+                "parts": {
+                    "type": "array",
+                    "maxItems": 5,
+                    "items": {
+                        "type": "object",
+                        "required": ["name"],
+                        "properties": {
+                            "name": {"type": "string", "maxLength": 9},
+                            "namespace": {"type": "string", "maxLength": 9},
+                            "of-wood": {"type": "boolean"},
+                        },
+                        "x-kubernetes-validations": [
+                            {
+                                "rule": "!has(self.of__dash__wood) || has(self.__namespace__)",
+                                "message": "wood has a namespace",
+                                "fieldPath": ".namespace",
+                                "reason": "FieldValueRequired",
+                            }
+                        ],
+                    },
+                    "x-kubernetes-list-type": "map",
+                    "x-kubernetes-list-map-keys": ["name"],
+                },
+                "since": {"type": "string", "format": "date-time"},
             },
+            "x-kubernetes-validations": [
+                {"rule": "!has(self.code) || self.size > 1", "message": "a code needs two"},
+                {"rule": "self.size != 8"},
+            ],
         },
         "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
     },
@@ -559,6 +596,16 @@ async def test_unknown_fields_are_refused_when_validation_is_strict(
         ({"size": 1, "tags": {"a": 1}}, "spec.tags.a", "FieldValueTypeInvalid"),
         ({"size": 1, "list": ["a", 1]}, "spec.list[1]", "FieldValueTypeInvalid"),
         ("text", "spec", "FieldValueTypeInvalid"),
+        ({"size": 1, "set": ["a", "a"]}, "spec.set[1]", "FieldValueDuplicate"),
+        ({"size": 1, "parts": [{"name": "a"}] * 2}, "spec.parts[1]", "FieldValueDuplicate"),
+        ({"size": 1, "since": "today"}, "spec.since", "FieldValueInvalid"),
+        ({"size": 1, "code": "a"}, "spec", "FieldValueInvalid"),
+        (
+            {"size": 1, "parts": [{"name": "a", "of-wood": True}]},
+            "spec.parts[0].namespace",
+            "FieldValueRequired",
+        ),
+        ({"code": "a"}, "<nil>", "FieldValueInvalid"),
     ],
 )
 async def test_a_value_that_breaks_the_schema_is_invalid_with_its_field(
@@ -568,6 +615,216 @@ async def test_a_value_that_breaks_the_schema_is_invalid_with_its_field(
     assert is_refused(answer, 422, "Invalid")
     causes = {cause["field"]: cause["reason"] for cause in answer.body["details"]["causes"]}
     assert causes.get(field) == reason
+
+
+async def test_a_rule_is_answered_in_its_own_words_or_as_it_stands(
+    kube: Kube, widgets: str
+) -> None:
+    async def said(**spec: Json) -> str:
+        answer = await kube.post(widgets, widget(widgets, spec=spec))
+        message: str = answer.body["message"]
+        return message.partition(" is invalid: ")[2]
+
+    assert await said(size=1, code="a") == 'spec: Invalid value: "object": a code needs two'
+    assert await said(size=8) == 'spec: Invalid value: "object": failed rule: self.size != 8'
+    wood = [{"name": "a", "of-wood": True}]
+    assert await said(size=1, parts=wood) == (
+        "spec.parts[0].namespace: Required value: wood has a namespace"
+    )
+    assert "some validation rules were not checked" in await said(code="a")
+
+
+async def test_what_satisfies_all_rules_is_taken(kube: Kube, widgets: str) -> None:
+    parts = [{"name": "a", "namespace": "n", "of-wood": True}, {"name": "b"}]
+    spec = {"size": 2, "code": "a", "parts": parts, "set": ["a", "b"], "since": SINCE}
+    assert (await kube.post(widgets, widget(widgets, spec=spec))).code == 201
+
+
+SINCE = "2026-05-01T12:00:00Z"
+
+
+async def test_a_definition_with_a_rule_that_is_none_is_invalid(kube: Kube) -> None:
+    group = f"{kube.namespace}.example.com"
+    for rule in ("self.", "size(self.spec)"):
+        wrong = {**SCHEMA, "x-kubernetes-validations": [{"rule": rule}]}
+        answer = await kube.post(CRDS, with_schema(definition(group), wrong))
+        assert is_refused(answer, 422, "Invalid")
+        assert "x-kubernetes-validations[0].rule" in answer.body["message"]
+
+
+def with_schema(crd: Json, schema: Json) -> Json:
+    (version,) = crd["spec"]["versions"]
+    versions = [{**version, "schema": {"openAPIV3Schema": schema}}]
+    return {**crd, "spec": {**crd["spec"], "versions": versions}}
+
+
+# --- our own documents --------------------------------------------------------------------------
+
+OURS = "/apis/checkrail.dev/v1alpha1"
+MANAGER = {"fieldManager": "checkrail-conformance", "force": "true"}
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+
+
+@pytest.fixture
+async def ours(kube: Kube) -> Kube:
+    """A server in which our definitions are installed."""
+    for crd in crds.manifests():
+        path = f"{CRDS}/{crd['metadata']['name']}"
+        made = await kube.patch(path, crd, APPLY, **MANAGER)
+        assert made.code in (200, 201), made.body
+        async with asyncio.timeout(30):
+            while (await kube.get(collection(crd["spec"]["names"]["kind"], kube))).code == 404:
+                pass
+    return kube
+
+
+def collection(kind: str, kube: Kube) -> str:
+    """Where documents of this kind are."""
+    found = kinds()[kind]
+    if found.namespaced:
+        return kube.path(found.plural, group="checkrail.dev/v1alpha1")
+    return f"{OURS}/{found.plural}"
+
+
+def moved(document: Json, kube: Kube) -> Json:
+    """The document in the test's own namespace, or under a name of its own."""
+    metadata = dict(document["metadata"])
+    if "namespace" in metadata:
+        metadata["namespace"] = kube.namespace
+    else:
+        metadata["name"] = f"{kube.namespace}-{metadata['name']}"
+    return {**document, "metadata": metadata}
+
+
+async def test_it_takes_our_definitions_twice(ours: Kube) -> None:
+    for crd in crds.manifests():
+        path = f"{CRDS}/{crd['metadata']['name']}"
+        again = await ours.patch(path, crd, APPLY, **MANAGER)
+        assert again.code == 200, again.body
+
+
+async def test_it_takes_our_roles(kube: Kube) -> None:
+    for namespaces in ((), (kube.namespace,)):
+        needs = generated.needs()
+        for one in rbac.manifests(needs, namespaces, namespace=kube.namespace):
+            group, _, version = one["apiVersion"].rpartition("/")
+            root = f"/apis/{group}/{version}" if group else f"/api/{version}"
+            plural = f"{one['kind'].lower()}s"
+            where = one["metadata"].get("namespace")
+            place = f"/namespaces/{where}" if where else ""
+            path = f"{root}{place}/{plural}/{one['metadata']['name']}"
+            made = await kube.patch(path, one, APPLY, dryRun="All", **MANAGER)
+            assert made.code in (200, 201), made.body
+
+
+@pytest.mark.parametrize("name", examples.FILES)
+async def test_it_takes_our_examples(ours: Kube, name: str) -> None:
+    for document in examples.documents(name):
+        one = moved(document, ours)
+        made = await ours.post(
+            collection(one["kind"], ours), one, dryRun="All", fieldValidation="Strict"
+        )
+        assert made.code == 201, made.body
+
+
+@pytest.mark.parametrize("wrong", examples.WRONG, ids=lambda one: f"{one.kind} {one.field}")
+async def test_it_refuses_wrong_documents_by_our_rules(ours: Kube, wrong: examples.Wrong) -> None:
+    one = moved(examples.document(wrong.kind, wrong.spec), ours)
+    answer = await ours.post(collection(wrong.kind, ours), one, dryRun="All")
+    assert is_refused(answer, 422, "Invalid")
+    assert [cause["field"] for cause in answer.body["details"]["causes"]] == [wrong.field]
+
+
+@pytest.mark.parametrize(("kind", "spec"), examples.RIGHT)
+async def test_it_takes_what_is_near_a_rule(ours: Kube, kind: str, spec: Json) -> None:
+    one = moved(examples.document(kind, spec), ours)
+    made = await ours.post(collection(kind, ours), one, dryRun="All", fieldValidation="Strict")
+    assert made.code == 201, made.body
+
+
+BUS: Json = {"type": "cdevents", "cdevents": {"url": "http://bus.ci.svc"}}
+STATUS: Json = {
+    "observedGeneration": 1,
+    "delivered": 12,
+    "waiting": 0,
+    "parked": 1,
+    "lastFailureMessage": "410 Gone",
+    "conditions": [
+        {
+            "type": "Ready",
+            "status": "False",
+            "reason": "DeliveryFailed",
+            "message": "410 Gone",
+            "observedGeneration": 1,
+            "lastTransitionTime": SINCE,
+        }
+    ],
+}
+
+
+async def test_a_status_of_ours_is_written_and_shown_as_columns(ours: Kube) -> None:
+    path = collection("Provider", ours)
+    made = await ours.post(path, moved(examples.document("Provider", BUS), ours))
+    assert made.body["spec"] == {**BUS, "suspend": False}
+    told = await ours.patch(f"{path}/x/status", {"status": STATUS})
+    assert (told.code, told.body["status"]) == (200, STATUS)
+    assert told.body["metadata"]["generation"] == 1
+    table = (await ours.get(path, TABLE)).body
+    shown = {
+        column["name"]: cell
+        for column, cell in zip(table["columnDefinitions"], table["rows"][0]["cells"], strict=True)
+        if column["name"] != "Age" and not column["priority"]
+    }
+    assert shown == {
+        "Name": "x",
+        "Type": "cdevents",
+        "Ready": "False",
+        "Delivered": 12,
+        "Waiting": 0,
+        "Parked": 1,
+        "Status": "410 Gone",
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"delivered": -1}, "status.delivered"),
+        ({"lastSuccess": "yesterday"}, "status.lastSuccess"),
+        ({"conditions": STATUS["conditions"] * 2}, "status.conditions[1]"),
+        ({"conditions": [{"type": "Ready"}]}, "status.conditions[0].reason"),
+    ],
+)
+async def test_a_status_that_means_nothing_is_refused(ours: Kube, change: Json, field: str) -> None:
+    path = collection("Provider", ours)
+    await ours.post(path, moved(examples.document("Provider", BUS), ours))
+    answer = await ours.patch(f"{path}/x/status", {"status": change})
+    assert is_refused(answer, 422, "Invalid")
+    assert field in [cause["field"] for cause in answer.body["details"]["causes"]]
+
+
+async def test_our_documents_are_explained(ours: Kube) -> None:
+    async with asyncio.timeout(30):
+        while (schemas := await described(ours)).keys() < kinds().keys():
+            pass
+    for name, schema in schemas.items():
+        assert schema["description"] == kinds()[name].description
+        spec = schema["properties"]["spec"]["properties"]
+        assert all(field["description"] for field in spec.values())
+
+
+async def described(kube: Kube) -> dict[str, Json]:
+    """Kind -> its schema, as `kubectl explain` asks for it."""
+    answer = await kube.get("/openapi/v3" + OURS)
+    if answer.code == 404:
+        return {}
+    schemas = answer.body["components"]["schemas"].values()
+    return {
+        kind["kind"]: schema
+        for schema in schemas
+        for kind in schema.get("x-kubernetes-group-version-kind", ())
+        if kind["kind"] in kinds() and kind["group"] == "checkrail.dev"
+    }
 
 
 # --- watch --------------------------------------------------------------------------------------

@@ -16,7 +16,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from ghapp import crds, rbac
 from ghapp.demo.kube import KubeApi
+from tests import examples
 from tests.demo.kube_client import LIMIT
 
 KUBECTL = shutil.which("kubectl", path=str(Path(sys.executable).parent))
@@ -195,6 +197,57 @@ async def test_it_waits_for_a_condition(kubectl: Kubectl, kube_api: KubeApi) -> 
     async with asyncio.timeout(LIMIT):
         out, _ = await waiting.communicate()
     assert b"condition met" in out
+
+
+async def test_it_explains_our_documents(kubectl: Kubectl) -> None:
+    await kubectl("apply", "-f", "-", stdin=crds.as_yaml())
+    said = await kubectl("explain", "provider.spec")
+    assert "KIND:       Provider" in said
+    assert "What kind of place it is; the block of the same name holds its settings." in said
+    assert "cdevents, github" in said
+    deep = await kubectl("explain", "cnotif.spec.filter.labelSelector.matchExpressions.operator")
+    assert "What has to hold of the label's value." in deep
+    status = await kubectl("explain", "prov.status.conditions", "--recursive")
+    assert "lastTransitionTime" in status
+
+
+async def test_it_shows_at_a_glance_what_works(kubectl: Kubectl, kube_api: KubeApi) -> None:
+    await kubectl("apply", "-f", "-", stdin=crds.as_yaml())
+    bus = {"type": "cdevents", "cdevents": {"url": "http://bus"}, "suspend": True}
+    kube_api.create(examples.document("Provider", bus, name="bus", namespace="ci"))
+    kube_api.create(
+        examples.document(
+            "Notification",
+            {"providerRefs": [{"name": "bus"}], "priority": 3},
+            name="all",
+            namespace="ci",
+        )
+    )
+    ready = {"type": "Ready", "status": "False", "reason": "Suspended", "message": "it waits"}
+    status = {"conditions": [{**ready, "lastTransitionTime": "2026-05-01T12:00:00Z"}], "waiting": 2}
+    kube_api.patch("providers", "ci", "bus", {"status": status}, subresource="status")
+    provider, notification = (await kubectl("get", "-n", "ci", "prov,notif")).split("\n\n")
+    heads, row = (line.split() for line in provider.splitlines())
+    assert heads == ["NAME", "TYPE", "READY", "DELIVERED", "WAITING", "PARKED", "AGE", "STATUS"]
+    assert row[:4] == ["provider.checkrail.dev/bus", "cdevents", "False", "2"]
+    assert row[-2:] == ["it", "waits"]
+    heads, row = (line.split() for line in notification.strip().splitlines())
+    assert heads == ["NAME", "PROVIDER", "READY", "PRIORITY", "AGE", "STATUS"]
+    assert row[:3] == ["notification.checkrail.dev/all", "bus", "3"]
+    wide = await kubectl("get", "-n", "ci", "prov", "-o", "wide")
+    assert "SUSPENDED" in wide
+    assert "true" in wide
+    everything = await kubectl("get", "checkrail", "-A")
+    assert "provider.checkrail.dev/bus" in everything
+    assert "notification.checkrail.dev/all" in everything
+
+
+async def test_it_is_told_which_rule_a_document_breaks(kubectl: Kubectl) -> None:
+    await kubectl("apply", "-f", "-", stdin=crds.as_yaml())
+    wrong = examples.document("Provider", {"type": "cdevents"}, namespace="ci")
+    code, said = await kubectl.run("apply", "-f", "-", stdin=rbac.as_yaml([wrong]))
+    assert code != 0
+    assert "spec.cdevents: Required value: is missing; the type cdevents needs url" in said
 
 
 async def test_it_installs_a_definition_and_is_told_of_mistakes(kubectl: Kubectl) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ghapp.demo.kube import KubeApi, StatusError
+from ghapp.demo.kube import KubeApi, StatusError, expressions, validations
 from ghapp.demo.kube.columns import age, at
 from ghapp.demo.kube.resources import BUILT_IN, Resource
 from ghapp.demo.kube.schema import mistakes, shaped
@@ -101,6 +101,86 @@ def test_shaping_twice_is_shaping_once(spec: Json) -> None:
 def test_any_value_is_judged(spec: Json) -> None:
     for cause in mistakes(objects(spec), SCHEMA):
         assert cause.field.startswith("spec")
+
+
+def ruled(rule: str, **more: str) -> Json:
+    """SCHEMA with a rule about the spec."""
+    spec = SCHEMA["properties"]["spec"]
+    with_rule = {**spec, "x-kubernetes-validations": [{"rule": rule, **more}]}
+    return {**SCHEMA, "properties": {**SCHEMA["properties"], "spec": with_rule}}
+
+
+@pytest.mark.parametrize(
+    ("rule", "more", "said"),
+    [
+        ("self.a == 'x'", {}, []),
+        ("self.a == 'y'", {}, ["spec: Invalid value: \"object\": failed rule: self.a == 'y'"]),
+        ("self.a == 'y'", {"message": "no"}, ['spec: Invalid value: "object": no']),
+        (
+            "self.a == 'y'",
+            {"message": "no", "fieldPath": ".a", "reason": "FieldValueForbidden"},
+            ["spec.a: Forbidden: no"],
+        ),
+        (
+            "self.b == 1",
+            {"message": "no", "fieldPath": ".b"},
+            ['spec: Invalid value: "object": no such key: b evaluating rule: no'],
+        ),
+        ("self.a == oldSelf.a", {}, []),
+        ("self.e.__dash__ == true", {}, []),
+    ],
+)
+def test_a_rule_is_asked_about_its_part(rule: str, more: dict[str, str], said: list[str]) -> None:
+    value = objects({"a": "x", "e": {"__dash__": True}})
+    found = validations.mistakes(value, ruled(rule, **more), [])
+    assert [f"{cause.field}: {cause.message}" for cause in found] == said
+
+
+def test_fields_are_spelled_as_rules_can_write_them() -> None:
+    names = ["namespace", "a-b", "a.b", "a/b", "a__b"]
+    fields: Json = {"properties": {name: {"type": "integer"} for name in names}}
+    rule = (
+        "self.__namespace__ + self.a__dash__b + self.a__dot__b + self.a__slash__b"
+        " + self.a__underscores__b == 15"
+    )
+    assert expressions.holds(rule, dict(zip(names, [1, 2, 3, 4, 5], strict=True)), fields)
+
+
+def test_a_wrong_shape_is_not_asked_and_that_is_said() -> None:
+    schema = ruled("self.a == 'y'")
+    missing = list(mistakes(objects({}), schema))
+    (cause,) = validations.mistakes(objects({}), schema, missing)
+    assert (cause.field, cause.message[:20]) == ("<nil>", "Invalid value: null:")
+
+
+@given(JSON | st.integers() | st.lists(st.integers()), st.sampled_from(["a == 'x'", "b > self.c"]))
+def test_any_value_may_be_asked_about(spec: Json, rule: str) -> None:
+    for cause in validations.mistakes(objects(spec), ruled(f"self.{rule}"), []):
+        assert cause.field in ("spec", "<nil>")
+
+
+@given(JSON | st.text())
+def test_any_rule_of_a_definition_is_taken_or_refused(rule: Json) -> None:
+    crd = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "as.x.dev"},
+        "spec": {
+            "group": "x.dev",
+            "scope": "Namespaced",
+            "names": {"plural": "as", "kind": "A"},
+            "versions": [
+                {
+                    "name": "v1",
+                    "served": True,
+                    "storage": True,
+                    "schema": {"openAPIV3Schema": {**SCHEMA, validations.KEY: [{"rule": rule}]}},
+                }
+            ],
+        },
+    }
+    with contextlib.suppress(StatusError):
+        KubeApi().create(crd)
 
 
 KEYS = [

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from aiohttp import web
 
 from ghapp.demo.kube import patch as patches
-from ghapp.demo.kube import reads, status
+from ghapp.demo.kube import reads, status, validations
 from ghapp.demo.kube.access import Access
 from ghapp.demo.kube.endings import DeleteOptions, Endings
 from ghapp.demo.kube.faults import Faults
@@ -105,6 +105,7 @@ class KubeApi:
             custom=True,
             needs_version=True,
             schema=schema,
+            ruled=validations.ruled(schema),
         )
         self.registry.add(resource)
         self.store.collection(resource.key)

@@ -4,6 +4,7 @@ import re
 from datetime import datetime
 from typing import Any
 
+from ghapp.demo.kube.objects import encode
 from ghapp.demo.kube.resources import Column, Object, Resource
 
 _NAME = {
@@ -45,7 +46,9 @@ def _cell(column: Column, obj: Object, now: datetime) -> Any:
     found = at(obj, column.path)
     if found is None:
         return "" if column.type == "string" else None
-    return age(str(found), now) if column.type == "date" else found
+    if column.type == "date":
+        return age(str(found), now)
+    return encode(found).decode() if isinstance(found, dict | list) else found
 
 
 # --- JSONPath -----------------------------------------------------------------------------------

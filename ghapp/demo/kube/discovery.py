@@ -1,7 +1,8 @@
-"""How a client learns what is served: group and version lists, resource lists, OpenAPI stubs.
+"""How a client learns what is served: group and version lists, resource lists, OpenAPI.
 
-The OpenAPI documents name no fields. They say that writes take `fieldValidation`, which is all that
-kubectl looks for before it sends a manifest; the validation itself happens here.
+The OpenAPI documents say that writes take `fieldValidation`, which is all that kubectl looks for
+before it sends a manifest; the validation itself happens here. Of custom resources they hold the
+schemas, for `kubectl explain`; of built-in kinds they name no fields.
 """
 
 from collections.abc import Iterable, Iterator
@@ -94,6 +95,7 @@ def _entries(resource: Resource) -> Iterator[Object]:
 # --- OpenAPI ------------------------------------------------------------------------------------
 
 _INFO: Object = {"title": "Kubernetes", "version": VERSION["gitVersion"]}
+_METADATA: Object = {"type": "object", "description": "Standard metadata of an object."}
 _PARAMETERS = [
     {"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": True}}
     for name in ("dryRun", "fieldManager", "fieldValidation")
@@ -121,15 +123,48 @@ def _prefix(resource: Resource) -> str:
 
 
 def _operations(resources: Iterable[Resource]) -> Object:
-    paths = {}
-    for resource in resources:
-        kind = {"group": resource.group, "version": resource.version, "kind": resource.kind}
-        places = "namespaces/{namespace}/" if resource.namespaced else ""
-        path = f"/{_prefix(resource)}/{places}{resource.plural}"
-        write = {"parameters": _PARAMETERS, "x-kubernetes-group-version-kind": kind}
-        paths[path] = {"post": {**write, "x-kubernetes-action": "post"}}
-        paths[f"{path}/{{name}}"] = {
+    served = list(resources)
+    return {
+        "openapi": "3.0.0",
+        "info": _INFO,
+        "paths": {path: acts for resource in served for path, acts in _paths(resource)},
+        "components": {"schemas": {_model(r): _schema(r) for r in served if r.schema}},
+    }
+
+
+def _paths(resource: Resource) -> Iterator[tuple[str, Object]]:
+    places = "namespaces/{namespace}/" if resource.namespaced else ""
+    path = f"/{_prefix(resource)}/{places}{resource.plural}"
+    read: Object = {"x-kubernetes-group-version-kind": _kind(resource)}
+    write = {"parameters": _PARAMETERS, **read}
+    yield (
+        path,
+        {
+            "get": {**read, "x-kubernetes-action": "list"},
+            "post": {**write, "x-kubernetes-action": "post"},
+        },
+    )
+    yield (
+        f"{path}/{{name}}",
+        {
+            "get": {**read, "x-kubernetes-action": "get"},
             "put": {**write, "x-kubernetes-action": "put"},
             "patch": {**write, "x-kubernetes-action": "patch"},
-        }
-    return {"openapi": "3.0.0", "info": _INFO, "paths": paths, "components": {"schemas": {}}}
+        },
+    )
+
+
+def _kind(resource: Resource) -> Object:
+    return {"group": resource.group, "version": resource.version, "kind": resource.kind}
+
+
+def _model(resource: Resource) -> str:
+    """``dev.checkrail.v1alpha1.Provider``, as the API server names schemas."""
+    return ".".join([*reversed(resource.group.split(".")), resource.version, resource.kind])
+
+
+def _schema(resource: Resource) -> Object:
+    schema = resource.schema or {}
+    properties = {**(schema.get("properties") or {}), "metadata": _METADATA}
+    kinds = [_kind(resource)]
+    return {**schema, "properties": properties, "x-kubernetes-group-version-kind": kinds}

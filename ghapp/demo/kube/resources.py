@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ghapp.demo.kube import validations
+
 Object = dict[str, Any]
 
 READ_WRITE = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
@@ -54,6 +56,8 @@ class Resource:
     storage: bool = True
     """The version that is preferred when only the kind is named."""
     schema: Object | None = None
+    ruled: bool = False
+    """Its schema has rules in CEL."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -243,9 +247,11 @@ def from_crd(crd: Object) -> list[Resource]:
             custom=True,
             needs_version=True,
             storage=bool(version.get("storage")),
-            schema=(version.get("schema") or {}).get("openAPIV3Schema"),
+            schema=schema,
+            ruled=validations.ruled(schema),
         )
         for version in spec["versions"]
+        for schema in [(version.get("schema") or {}).get("openAPIV3Schema")]
         if version.get("served")
     ]
 

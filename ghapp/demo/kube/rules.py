@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ghapp.demo.kube import jobs
+from ghapp.demo.kube import jobs, validations
 from ghapp.demo.kube.causes import Cause, changed_fields, pod_mistakes, required
 from ghapp.demo.kube.resources import from_crd
 from ghapp.demo.kube.status import StatusError
@@ -145,8 +145,12 @@ def _version_mistakes(versions: list[Object]) -> Iterator[Cause]:
         message = "Invalid value: must have exactly one version marked as storage version"
         yield Cause(field="spec.versions", message=message)
     for index, version in enumerate(versions):
-        if not (version.get("schema") or {}).get("openAPIV3Schema"):
-            yield required(f"spec.versions[{index}].schema.openAPIV3Schema")
+        path = f"spec.versions[{index}].schema.openAPIV3Schema"
+        schema = (version.get("schema") or {}).get("openAPIV3Schema")
+        if schema:
+            yield from validations.definition_mistakes(schema, path)
+        else:
+            yield required(path)
 
 
 def _check_texts(*words: Any) -> None:

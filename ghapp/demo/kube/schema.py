@@ -1,10 +1,13 @@
 """Does an object fit its CRD's schema? Drops unknown fields, sets defaults, judges the rest.
 
-Structural schemas as apiextensions v1 has them, without CEL rules, formats and list-map uniqueness.
+Structural schemas as apiextensions v1 has them; rules in CEL are asked in `validations`. Of formats
+only times are judged.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -147,6 +150,22 @@ def _list_mistakes(value: list[Json], schema: Schema, path: str) -> Iterator[Cau
     if items:
         for index, item in enumerate(value):
             yield from mistakes(item, items, f"{path}[{index}]")
+    yield from _repeated(value, schema, path)
+
+
+def _repeated(value: list[Json], schema: Schema, path: str) -> Iterator[Cause]:
+    """Of a set no item, of a map in the form of a list no key may be there twice."""
+    kind = schema.get("x-kubernetes-list-type")
+    if kind not in ("set", "map"):
+        return
+    names, seen = schema.get("x-kubernetes-list-map-keys") or (), set()
+    for index, item in enumerate(value):
+        key = {name: item.get(name) for name in names} if kind == "map" else item
+        text = json.dumps(key, sort_keys=True)
+        if text in seen:
+            message = f"Duplicate value: {text}"
+            yield Cause(field=f"{path}[{index}]", reason="FieldValueDuplicate", message=message)
+        seen.add(text)
 
 
 Fits = Callable[[Json, Any], bool]
@@ -160,6 +179,7 @@ _LIMITS: dict[str, tuple[Fits, str]] = {
     "minimum": (lambda value, least: value >= least, "greater than or equal to {}"),
     "maximum": (lambda value, most: value <= most, "less than or equal to {}"),
     "pattern": (lambda value, pattern: _finds(pattern, value), "matched by '{}'"),
+    "format": (lambda value, name: name != "date-time" or _is_time(value), "of type {}"),
 }
 
 
@@ -176,12 +196,27 @@ def _finds(pattern: str, value: str) -> bool:
     return compiled is None or compiled.search(value) is not None
 
 
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
+
+
+def _is_time(text: str) -> bool:
+    """RFC 3339."""
+    if not _TIME.fullmatch(text):
+        return False
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
 _TYPE_OF_LIMIT: dict[str, type | tuple[type, ...]] = {
     "Length": str,
     "Items": list,
     "Properties": dict,
     "imum": (int, float),
     "pattern": str,
+    "format": str,
 }
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from ghapp.demo.kube import incoming, rules, schema, status
+from ghapp.demo.kube import incoming, rules, schema, status, validations
 from ghapp.demo.kube import metadata as naming
 from ghapp.demo.kube.causes import Cause
 from ghapp.demo.kube.endings import CRDS, NAMESPACES, Endings, stamp
@@ -189,4 +189,7 @@ def _shaped(resource: Resource, obj: Object, options: Options) -> tuple[Object, 
     obj, unknown = schema.shaped(obj, resource.schema)
     if options.strict:
         incoming.check_strict(resource, unknown)
-    return obj, [*causes, *schema.mistakes(obj, resource.schema)]
+    causes += schema.mistakes(obj, resource.schema)
+    if resource.ruled:
+        causes += list(validations.mistakes(obj, resource.schema, causes))
+    return obj, causes
