@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from ghapp.core.model import without_credentials
 from ghapp.documents import Steps, dotted
 
 LONGEST_NOTE: Final = 600
@@ -50,8 +51,8 @@ direction of writing round."""
 
 
 def one_line(text: str) -> str:
-    """Text for a comment: whatever the source holds, it cannot end the comment."""
-    plain = " ".join(_BREAKS.sub(" ", text).split())
+    """Text for a comment: whatever it quotes, it cannot end the comment nor let anybody in."""
+    plain = " ".join(_BREAKS.sub(" ", without_credentials(text)).split())
     return plain if len(plain) <= LONGEST_NOTE else f"{plain[: LONGEST_NOTE - 3]}..."
 
 
@@ -180,8 +181,11 @@ class Source:
     # --- explaining -----------------------------------------------------------------------------
 
     def note(self, fate: Fate, text: str, *steps: str | int, beside: Steps = ()) -> None:
-        """Says something about a field, and ticks it off."""
-        if steps:
+        """Says something about a field, and ticks it off with all that is in it.
+
+        What differs was read, part by part; there may be more in it.
+        """
+        if steps and fate is not Fate.DIFFERS:
             self.tick(*steps)
         self.notes.append(Note(fate=fate, text=text, about=dotted(steps), beside=beside))
 

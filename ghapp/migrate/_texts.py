@@ -18,7 +18,7 @@ _NOT_IN_NAMES: Final = re.compile(r"[^a-z0-9]+")
 LONGEST_NAME: Final = 63
 """Of a DNS label."""
 _HOST: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
-_PART: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+_PART: Final = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.-]{1,100}")
 
 
 def name_of(*parts: str) -> str:
@@ -100,13 +100,12 @@ def host_of(url: str) -> str:
 def repository_of(url: str) -> str:
     """``github.com/acme/shop``; empty: the URL names no repository that a pattern may name."""
     host = host_of(url)
-    try:
-        path = urlsplit(url).path if "://" in url else ""
-    except ValueError:
+    if not host or "?" in url or "#" in url or "://" not in url:
         return ""
-    parts = path.removesuffix("/").removesuffix(".git").split("/")[1:]
+    path = urlsplit(url).path.removesuffix("/").removesuffix(".git")
+    parts = path.split("/")[1:]
     named = len(parts) >= 2 and all(_PART.fullmatch(part) for part in parts)
-    return "/".join([host, *parts]) if host and named else ""
+    return "/".join([host, *parts]) if named else ""
 
 
 def say_host(source: Source, url: str, *steps: str | int) -> None:

@@ -4,7 +4,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator
 from io import StringIO
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
@@ -104,14 +104,14 @@ def _tree(value: Any) -> Any:
     return _scalar(value) if isinstance(value, str) else value
 
 
-def _scalar(text: str) -> str:
+def _scalar(text: str) -> Any:
     """Text of several lines as such, and quoted what an older YAML reads as something else.
 
     kubectl reads 1.1, where ``on`` is true and ``1:30`` is 90.
     """
     if "\n" in text and _PLAIN_LINES.fullmatch(text):
-        return cast(str, LiteralScalarString(text))
-    return cast(str, SingleQuotedScalarString(text)) if _OF_YAML_1_1.fullmatch(text) else text
+        return LiteralScalarString(text)
+    return SingleQuotedScalarString(text) if _OF_YAML_1_1.fullmatch(text) else text
 
 
 _PLAIN_LINES: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?(?:\n+[ -~]*[!-~])*\n?")
