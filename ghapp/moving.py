@@ -5,6 +5,7 @@ rules that a document of ours has to obey, and the result as text.
 """
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from ghapp.engine.kube_wire import decode
 from ghapp.errors import CheckrailError, ConfigError
 from ghapp.migrate._arrange import Row, arranged
 from ghapp.migrate._source import Source
-from ghapp.migrate._tool import Around, Json, Options, Tool, move
+from ghapp.migrate._tool import USUAL, Around, Json, Options, Tool, move
 from ghapp.migrate._yaml import as_yaml
 from ghapp.shape import shown
 
@@ -99,20 +100,19 @@ def _once(sources: Sequence[Source]) -> tuple[Source, ...]:
 
 
 def options(enabled_label: str | None, env: Mapping[str, str]) -> Options:
-    """What the person said, or what the controllers of Pipelines Feedback were told."""
+    """What the person said, else what the controllers of Pipelines Feedback were told."""
     if enabled_label is None:
-        usual = Options().enabled_label
-        assert usual is not None
-        name, value = env.get(LABEL_NAME) or usual[0], env.get(LABEL_VALUE) or usual[1]
-        return Options(enabled_label=(name, value))
+        name, value = env.get(LABEL_NAME) or USUAL[0], env.get(LABEL_VALUE) or USUAL[1]
+        enabled_label = f"{name}={value}"
     if not enabled_label:
         return Options(enabled_label=None)
-    name, equals, value = enabled_label.partition("=")
-    if selector.problem(enabled_label) or not equals or name.endswith("!"):
+    name, _, value = enabled_label.partition("=")
+    if not _ONE_LABEL.fullmatch(enabled_label) or selector.problem(enabled_label):
         raise ConfigError(f"--enabled-label: expected NAME=VALUE, found {shown(enabled_label)}")
     return Options(enabled_label=(name, value))
 
 
+_ONE_LABEL: Final = re.compile(r"[^=!,()\s]+=[^=!,()\s]*")
 LABEL_NAME: Final = "LABEL_FEEDBACK_ENABLED_NAME"
 LABEL_VALUE: Final = "LABEL_FEEDBACK_ENABLED_VALUE"
 """Of Pipelines Feedback's own controllers."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from ghapp import app_manifest, crds, discovery, rbac
-from tests import reference
+from tests import moving_over, reference
 
 ROOT: Final = Path(__file__).parent.parent
 
@@ -40,6 +40,7 @@ FILES: Final[Mapping[str, Callable[[], str]]] = {
     "manifests/crds.yaml": _crds,
     "app.yml": _app,
     "docs/reference.md": reference.render,
+    "docs/moving-over.md": moving_over.render,
 }
 
 

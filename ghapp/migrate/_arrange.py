@@ -159,7 +159,8 @@ class _Desk:
 def _credentials(value: Any, where: Steps = ()) -> tuple[str, ...]:
     """The fields with a URL that lets in whoever reads it; they are not shown."""
     if isinstance(value, dict):
-        inside = [_credentials(one, (*where, name)) for name, one in value.items()]
+        inside = [_credentials(name, where) for name in value]
+        inside += [_credentials(one, (*where, name)) for name, one in value.items()]
     elif isinstance(value, list):
         inside = [_credentials(one, (*where, at)) for at, one in enumerate(value)]
     else:

@@ -14,11 +14,15 @@ GITHUB: Final = "github"
 are made by one App, and a run that several documents are about is shown once."""
 
 
+USUAL: Final = ("pipelinesfeedback.keskad.pl/enabled", "true")
+"""Name and value of the label that Pipelines Feedback asks for, where nobody chose another."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What the person who moves says."""
 
-    enabled_label: tuple[str, str] | None = ("pipelinesfeedback.keskad.pl/enabled", "true")
+    enabled_label: tuple[str, str] | None = USUAL
     """Name and value of the label that Pipelines Feedback asks of runs; None: of all runs."""
 
 

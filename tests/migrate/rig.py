@@ -13,6 +13,7 @@ from ghapp.moving import Found, Result
 
 CASES = Path(__file__).parent / "cases"
 TOOLS = discovery.tools()
+USUAL = Options()
 
 
 def found(path: Path, text: str, **more: Any) -> Found:
@@ -21,7 +22,7 @@ def found(path: Path, text: str, **more: Any) -> Found:
     return moving.read_files([path], TOOLS, **more)
 
 
-def moved(path: Path, text: str, options: Options = Options()) -> Result:
+def moved(path: Path, text: str, options: Options = USUAL) -> Result:
     """What becomes of a file with this text."""
     return moving.moved(found(path, text), TOOLS, options)
 

@@ -26,8 +26,8 @@ WORDS = Vocabulary(
         ("{{ .id }}x", "x"),
         ("{{ if .name }}x{{ end }}", "{% if run.name %}x{% endif %}"),
         (
-            '{{ if eq .status "failed" }}x{{ else if ne (.status) `queued` }}y{{ else }}z{{ end }}',
-            '{% if run.phase == "failed" %}x{% elif run.phase != "queued" %}y{% else %}z{% endif %}',
+            '{{ if eq .status "failed" }}x{{ else if ne (.status) `new` }}y{{ else }}z{{ end }}',
+            '{% if run.phase == "failed" %}x{% elif run.phase != "new" %}y{% else %}z{% endif %}',
         ),
         ("{{ if not .name }}x{{ end }}", "{% if not run.name %}x{% endif %}"),
         (

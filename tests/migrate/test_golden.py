@@ -1,4 +1,4 @@
-"""What each tool's configuration becomes, whole, as golden files; and what holds for all of them."""
+"""What each tool's configuration becomes, whole, as golden files; what holds for all of them."""
 
 import os
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import pytest
 
 from ghapp import config, moving
 from ghapp.documents import Steps, dotted
-from ghapp.migrate._source import Fate
+from ghapp.migrate._source import Fate, Source
 from ghapp.migrate._tool import Options
 from tests.migrate import rig
 
@@ -72,7 +72,7 @@ def test_what_is_left_of_a_field_that_nobody_thought_of_is_a_note(name: str) -> 
             changed = _with(source.value, path)
             again = moving.Found(
                 sources=(
-                    moving.Source(
+                    Source(
                         value=changed,
                         origin="x",
                         namespace=source.namespace,
@@ -104,6 +104,6 @@ def _objects(value: Any, path: Steps) -> Iterator[Steps]:
 def _with(value: Any, path: Steps) -> Any:
     if not path:
         return {**value, NEW: "x"}
-    changed = dict(value) if isinstance(value, dict) else list(value)
+    changed: Any = dict(value) if isinstance(value, dict) else list(value)
     changed[path[0]] = _with(value[path[0]], path[1:])
     return changed

@@ -65,12 +65,11 @@ def result_of(*sources: Source) -> Result:
 def places(value: Any, path: documents.Steps = ()) -> list[documents.Steps]:
     """Every value in it."""
     items = value.items() if isinstance(value, dict) else enumerate(value)
-    inside = [
+    return [
         found
         for step, one in items
         for found in [(*path, step), *(places(one, (*path, step)) if _holds(one) else [])]
     ]
-    return inside
 
 
 def _holds(value: Any) -> bool:
@@ -98,7 +97,7 @@ def test_any_value_in_any_place_gives_valid_documents(data: st.DataObject) -> No
     if "kind" not in value and not any(tool.reads(value) for tool in rig.TOOLS):
         return
     try:
-        again = moving._source(value, "x:1", "")
+        again = moving._source(dict(value), "x:1", "")
     except ConfigError:
         return
     result_of(again)
@@ -183,22 +182,16 @@ def test_a_list_of_selectors_that_is_too_long_is_told() -> None:
 
 # --- files ----------------------------------------------------------------------------------------
 
+ALERT = "kind: Alert\napiVersion: notification.toolkit.fluxcd.io/v1\n"
+
 
 @pytest.mark.parametrize(
     ("text", "why"),
     [
         ("a: [", "is not YAML"),
-        ("kind: Alert\napiVersion: notification.toolkit.fluxcd.io/v1\n", "has no metadata.name"),
-        (
-            "kind: Alert\napiVersion: notification.toolkit.fluxcd.io/v1\n"
-            "metadata: {name: a, namespace: [b]}\n",
-            "is no text",
-        ),
-        (
-            "kind: Alert\napiVersion: notification.toolkit.fluxcd.io/v1\n"
-            "metadata: {name: a}\nspec: {a: 1, a: 2}\n",
-            "is given twice",
-        ),
+        (ALERT, "has no metadata.name"),
+        (f"{ALERT}metadata: {{name: a, namespace: [b]}}\n", "is no text"),
+        (f"{ALERT}metadata: {{name: a}}\nspec: {{a: 1, a: 2}}\n", "is given twice"),
     ],
 )
 def test_mistakes_of_files_have_file_and_line(text: str, why: str, tmp_path: Path) -> None:

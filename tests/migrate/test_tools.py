@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ghapp import config
+from ghapp import config, moving
 from ghapp.compiled import compile_documents
 from ghapp.core import audience
 from ghapp.core.case import Case
@@ -20,7 +20,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "input.yaml"
 
 
-def told(result: rig.Result, look: Observation, labels: dict[str, str], path: Path) -> Any:
+def told(result: moving.Result, look: Observation, labels: dict[str, str], path: Path) -> Any:
     """Who hears of a run, with the result as the process' only documents."""
     path.write_text(result.text, encoding="utf-8")
     compiled = compile_documents(config.load(path), ("github-check",), cluster="default")
@@ -68,8 +68,8 @@ def test_the_last_word_is_that_of_the_higher_weight_and_the_file_has_the_first(
             f'data: {{logs-max-full-length-lines-count: "{10 * weight}"}}\n'
         )
         rig.found(tmp_path / "a" / f"{name}.yaml", text)
-    found = rig.moving.read_files([tmp_path / "a"], rig.TOOLS)
-    result = rig.moving.moved(found, rig.TOOLS, Options())
+    found = moving.read_files([tmp_path / "a"], rig.TOOLS)
+    result = moving.moved(found, rig.TOOLS, Options())
     heard = told(result, run_look(), ENABLED, file)
     assert heard.audience.presentation.logs.lines == 20
     assert heard.audience.providers == ("clusterprovider/github",)
@@ -104,8 +104,8 @@ def test_logs(file: Path, data: str, logs: Any) -> None:
 def test_the_files_git_host_counts_where_a_config_says_none(tmp_path: Path) -> None:
     rig.found(tmp_path / "pipelines-feedback.json", '{"jxscm.git-kind": "gitlab"}')
     rig.found(tmp_path / "x.yaml", CONFIG + "data: {}\n")
-    found = rig.moving.read_files([tmp_path], rig.TOOLS)
-    result = rig.moving.moved(found, rig.TOOLS, Options())
+    found = moving.read_files([tmp_path], rig.TOOLS)
+    result = moving.moved(found, rig.TOOLS, Options())
     assert "ClusterProvider github" not in rig.documents_of(result)
 
 
@@ -242,13 +242,12 @@ spec:
 def test_an_alert_is_about_the_same_objects_as_before(
     file: Path, sources: str, hears: bool
 ) -> None:
-    result = rig.moved(file, f"{ALERT}  eventSources: {sources}\n")
     look = release_look()
     assert (look.subject.kind, look.subject.name) == ("HelmRelease", "shop")
-    namespace = look.subject.namespace
-    moved = rig.moved(file, f"{ALERT}  eventSources: {sources}\n".replace("ci}", f"{namespace}}}"))
-    assert result.text
-    heard = told(moved, look, {"team": "a"}, file)
+    there = ALERT.replace("namespace: ci", f"namespace: {look.subject.namespace}")
+    sources = sources.replace("namespace: ci", f"namespace: {look.subject.namespace}")
+    result = rig.moved(file, f"{there}  eventSources: {sources}\n")
+    heard = told(result, look, {"team": "a"}, file)
     assert (heard.audience.providers != ()) == hears
     assert heard.failures == ()
 
