@@ -31,7 +31,6 @@ MOST_FILES: Final = 10_000
 """In all folders together."""
 MOST_OBJECTS: Final = 20_000
 """Of one kind in a cluster."""
-OURS: Final = "checkrail.dev"
 NO_NAMESPACE: Final = "default"
 
 
@@ -92,7 +91,7 @@ def _once(sources: Sequence[Source]) -> tuple[Source, ...]:
     for one in sources:
         key = (one.group, one.kind, one.namespace, one.name or one.origin)
         first = known.setdefault(key, one)
-        if first is not one and first.value != one.value:
+        if first is not one and _said(first.value) != _said(one.value):
             mistakes.append(f"{one.origin}: {one.id} was read from {first.origin}, and differs")
     if mistakes:
         raise ConfigError(*mistakes)
@@ -131,6 +130,13 @@ def write(text: str, output: str, inputs: Sequence[Path]) -> None:
     except OSError as error:
         raise CheckrailError(f"{path}: cannot be written: {error.strerror}") from error
 
+
+def _said(value: Mapping[str, Any]) -> dict[str, Any]:
+    """What a person wrote: a cluster adds to the rest."""
+    return {name: one for name, one in value.items() if name not in _BY_CLUSTERS}
+
+
+_BY_CLUSTERS: Final = frozenset({"apiVersion", "metadata", "status"})
 
 # --- files ----------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ _NOT_IN_NAMES: Final = re.compile(r"[^a-z0-9]+")
 LONGEST_NAME: Final = 63
 """Of a DNS label."""
 _HOST: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+_PORT: Final = re.compile(r":[0-9]{1,5}(?=/|$)")
 _PART: Final = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.-]{1,100}")
 
 
@@ -115,7 +116,8 @@ def say_host(source: Source, url: str, *steps: str | int) -> None:
         if steps:
             source.tick(*steps)
         return
-    api = f"https://{host}/api/v3"
+    port = found[0] if (found := _PORT.search(url)) else ""
+    api = f"https://api.{host}" if host.endswith(".ghe.com") else f"https://{host}{port}/api/v3"
     source.to_do(f"set CHECKRAIL_GITHUB_API_URL={api} where checkrail runs", *steps)
 
 

@@ -93,35 +93,33 @@ def _path(address: str) -> str:
 def _alert(source: Source, around: Around) -> tuple[Draft, ...]:
     provider = _provider_of(source, around)
     if provider is not None and provider.text("spec", "type") not in CHECKS:
-        name = ("spec", "providerRef", "name")
-        source.left(f"of a Provider of another type: {_STAYS}", *name)
-        source.tick("spec")
+        source.left(f"of a Provider of another type: {_STAYS}", "spec")
         return ()
-    suspend = source.flag("spec", "suspend") or (
-        provider is not None and provider.flag("spec", "suspend")
-    )
+    stopped = provider is not None and provider.flag("spec", "suspend")
+    suspend = source.flag("spec", "suspend") or stopped
     groups = _groups(source)
     if not groups:
         source.left("of its sources checkrail watches none", "spec", "eventSources")
-    common = _common(source)
-    condition = _messages(source)
-    summary = _summary(source)
+    common, condition, summary = _common(source), _messages(source), _summary(source)
     return tuple(
         Draft(
-            kind="Notification" if group.home(source.namespace) else "ClusterNotification",
-            namespace=source.namespace if group.home(source.namespace) else "",
-            name=source.name
-            if group.home(source.namespace)
-            else f"{source.namespace}-{source.name}",
+            **_place(source, group),
             spec=without_empty(
                 suspend=suspend or None,
                 filter=_filter(source, group, common, condition),
                 summary=summary,
             ),
-            tells=(GITHUB,) if provider is not None else (),
+            tells=() if provider is None else (GITHUB,),
         )
         for group in groups
     )
+
+
+def _place(source: Source, group: "_Group") -> dict[str, str]:
+    """Kind and name: beyond its own namespace it is no tenant's any more."""
+    if group.home(source.namespace):
+        return {"kind": "Notification", "namespace": source.namespace, "name": source.name}
+    return {"kind": "ClusterNotification", "name": f"{source.namespace}-{source.name}"}
 
 
 def _provider_of(source: Source, around: Around) -> Source | None:

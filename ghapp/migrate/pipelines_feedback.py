@@ -73,32 +73,33 @@ def move(source: Source, around: Around) -> tuple[Draft, ...]:
 def _of_config(source: Source, around: Around) -> tuple[Draft, ...]:
     keys = _Keys(source, ("data",))
     provider = _provider(keys, _kind_of_git(keys) or _kind_around(source, around))
-    priority = clamped(source, ("spec", "priorityWeight"), -1000, 1000, beside=("spec", "priority"))
+    weight = ("spec", "priorityWeight")
+    priority = clamped(source, weight, -1000, 1000, beside=("spec", "priority"))
     how = _how(keys, of_config=True)
+    notifications = (
+        Draft(
+            kind="Notification",
+            namespace=source.namespace,
+            name=source.name,
+            spec=without_empty(priority=priority, filter=_filter(selector, around), **how),
+            tells=(GITHUB,) if provider else (),
+        )
+        for selector in _selectors(source)
+    )
+    return (*provider, *notifications)
+
+
+def _selectors(source: Source) -> list[Json]:
+    """Any of them; without one, all runs."""
     where: Steps = ("spec", "jobDiscovery", "labelSelector")
     count = source.count(*where)
     if count > MOST_SELECTORS:
         source.to_do(f"more than {MOST_SELECTORS} selectors; write a filter for them", *where)
-        count = 0
-    selectors = [label_selector(source, *where, index) for index in range(count)]
+        return []
     if count > 1:
         text = f"any of {count} selectors: a Notification for each"
         source.differs(text, *where, beside=("spec", "filter"))
-    if not selectors and source.at(*where):
-        return provider
-    return (
-        *provider,
-        *(
-            Draft(
-                kind="Notification",
-                namespace=source.namespace,
-                name=source.name,
-                spec=without_empty(priority=priority, filter=_filter(selector, around), **how),
-                tells=(GITHUB,) if provider else (),
-            )
-            for selector in selectors or [{}]
-        ),
-    )
+    return [label_selector(source, *where, index) for index in range(count)] or [{}]
 
 
 def _of_config_map(source: Source, around: Around) -> tuple[Draft, ...]:
@@ -180,7 +181,11 @@ def _kind_of_git(keys: _Keys) -> str:
 def _kind_around(source: Source, around: Around) -> str:
     """What a PFConfig does not say, the file does."""
     files = [one for one in around.files if reads_also(one.value)]
-    return next((kind for one in files if (kind := _kind_of_git(_Keys(one.fresh(), ())))), "")
+    kind = next((kind for one in files if (kind := _kind_of_git(_Keys(one.fresh(), ())))), "")
+    if not kind and not files:
+        text = f"no {FILE} was read that might name another Git host, so it is taken for GitHub"
+        source.differs(text, beside=("spec", "providerRefs"))
+    return kind
 
 
 def _provider(keys: _Keys, git: str) -> tuple[Draft, ...]:

@@ -60,6 +60,15 @@ def test_a_file_can_be_written_again_and_a_folder_with_it_be_read_again(tmp_path
     assert "of other kinds not read" in ended.stderr
 
 
+def test_of_a_folder_what_could_not_be_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "deployment.yaml").write_text("{{- if .Values.enabled }}\na: b\n{{- end }}\n")
+    ended = migrate(str(tmp_path))
+    assert ended.returncode == 0
+    assert "0 objects moved over" in ended.stderr
+    assert "not read: " in ended.stderr
+    assert "deployment.yaml" in ended.stderr
+
+
 def test_an_input_is_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "in.yaml").write_bytes((rig.CASES / "flux.yaml").read_bytes())
     ended = migrate("in.yaml", "-o", "./in.yaml", cwd=tmp_path)

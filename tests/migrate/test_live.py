@@ -97,6 +97,14 @@ async def test_objects_of_a_cluster_become_what_they_become_from_files(tmp_path:
     assert "written by the cluster" in live.text
 
 
+async def test_what_is_in_a_file_and_in_the_cluster_is_one_object(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as one:
+        one.add("pipelines_feedback.yaml")
+        live = await moving.read_cluster(one.env, rig.TOOLS)
+    found = moving.read_files([rig.CASES / "pipelines_feedback.yaml"], rig.TOOLS) + live
+    assert len(moving.moved(found, rig.TOOLS, Options()).rows) == 2
+
+
 async def test_a_cluster_is_only_read_and_no_secret_is_looked_at(tmp_path: Path) -> None:
     async with cluster(tmp_path) as one:
         for case in ("tekton_integration.yaml", "pipeline_controller.yaml", "kube_trigger.yaml"):

@@ -131,6 +131,24 @@ def test_templates_with_credentials_are_not_repeated(file: Path) -> None:
     assert "secretsecret" not in result.text
 
 
+@pytest.mark.parametrize(
+    ("server", "api"),
+    [
+        ("github.com", None),
+        ("https://github.com/", None),
+        ("git.example.org", "https://git.example.org/api/v3"),
+        ("https://u:secretsecret@git.example.org:8443/x", "https://git.example.org:8443/api/v3"),
+        ("acme.ghe.com", "https://api.acme.ghe.com"),
+        ("not a host", None),
+    ],
+)
+def test_where_the_apps_github_is(file: Path, server: str, api: str | None) -> None:
+    result = rig.moved(file, f"{CONFIG}data: {{jxscm.git-server: '{server}'}}\n")
+    found = [one for one in rig.said(result) if "CHECKRAIL_GITHUB_API_URL" in one]
+    assert [f"CHECKRAIL_GITHUB_API_URL={api} " in one for one in found] == ([True] if api else [])
+    assert "secretsecret" not in result.text
+
+
 EVENTS = """\
 apiVersion: integrations.tekton.ornew.io/v1alpha1
 kind: Provider
