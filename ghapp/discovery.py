@@ -38,6 +38,7 @@ def tools(package: str = "ghapp.migrate") -> tuple[Tool, ...]:
     """Every tool that can be moved over from, in the order of the files' names."""
     found = tuple(_plugins(package, "TOOL", Tool))
     _distinct(found, "the name", lambda tool: tool.name)
+    _distinct([one for tool in found for one in tool.resources], "the resource", lambda one: one.id)
     return found
 
 

@@ -102,8 +102,9 @@ def _alert(source: Source, around: Around) -> tuple[Draft, ...]:
         source.left("of its sources checkrail watches none", "spec", "eventSources")
     common, condition, summary = _common(source), _messages(source), _summary(source)
     return tuple(
-        Draft(
-            **_place(source, group),
+        _notification(
+            source,
+            group,
             spec=without_empty(
                 suspend=suspend or None,
                 filter=_filter(source, group, common, condition),
@@ -115,11 +116,16 @@ def _alert(source: Source, around: Around) -> tuple[Draft, ...]:
     )
 
 
-def _place(source: Source, group: "_Group") -> dict[str, str]:
-    """Kind and name: beyond its own namespace it is no tenant's any more."""
-    if group.home(source.namespace):
-        return {"kind": "Notification", "namespace": source.namespace, "name": source.name}
-    return {"kind": "ClusterNotification", "name": f"{source.namespace}-{source.name}"}
+def _notification(source: Source, group: "_Group", *, spec: Json, tells: tuple[str, ...]) -> Draft:
+    """Beyond its own namespace it is no tenant's any more."""
+    home = group.home(source.namespace)
+    return Draft(
+        kind="Notification" if home else "ClusterNotification",
+        namespace=source.namespace if home else "",
+        name=source.name if home else f"{source.namespace}-{source.name}",
+        spec=spec,
+        tells=tells,
+    )
 
 
 def _provider_of(source: Source, around: Around) -> Source | None:

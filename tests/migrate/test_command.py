@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from ghapp import moving
+from ghapp.errors import ConfigError
 from tests.migrate import rig
 from tests.process import ROOT
 
@@ -77,16 +79,36 @@ def test_an_input_is_not_written_over(tmp_path: Path) -> None:
     assert (tmp_path / "in.yaml").read_bytes() == (rig.CASES / "flux.yaml").read_bytes()
 
 
-def test_the_enabled_label_is_an_option_or_what_the_controllers_were_told() -> None:
+def test_the_enabled_label_is_an_option() -> None:
     case = str(rig.CASES / "pipelines_feedback.yaml")
-    option = migrate(case, "--enabled-label", "acme.example/report=yes").stdout
-    name = "acme.example/report"
-    env = migrate(case, LABEL_FEEDBACK_ENABLED_NAME=name, LABEL_FEEDBACK_ENABLED_VALUE="yes").stdout
-    assert "acme.example/report: 'yes'" in option
-    assert option == env
-    named = migrate(case, LABEL_FEEDBACK_ENABLED_NAME=name).stdout
-    assert "acme.example/report: 'true'" in named
-    assert "enabled: 'true'" not in migrate(case, "--enabled-label", "").stdout
+    said = migrate(case, "--enabled-label", "acme.example/report=yes").stdout
+    assert "acme.example/report: 'yes'" in said
+
+
+@pytest.mark.parametrize(
+    ("option", "env", "label"),
+    [
+        (None, {}, ("pipelinesfeedback.keskad.pl/enabled", "true")),
+        (None, {"NAME": "a.b/c"}, ("a.b/c", "true")),
+        (None, {"VALUE": "yes"}, ("pipelinesfeedback.keskad.pl/enabled", "yes")),
+        ("a.b/c=d", {"NAME": "x", "VALUE": "y"}, ("a.b/c", "d")),
+        ("a=", {}, ("a", "")),
+        ("", {"NAME": "x"}, None),
+    ],
+)
+def test_else_the_label_is_the_one_that_the_controllers_were_told_of(
+    option: str | None, env: dict[str, str], label: tuple[str, str] | None
+) -> None:
+    named = {f"LABEL_FEEDBACK_ENABLED_{name}": value for name, value in env.items()}
+    assert moving.options(option, named).enabled_label == label
+
+
+@pytest.mark.parametrize("option", ["a", "=b", "a!=b", "a=b,c=d", "a in (b)", "a==b", "a=b c"])
+def test_what_is_no_label_is_refused(option: str) -> None:
+    with pytest.raises(ConfigError, match="expected NAME=VALUE"):
+        moving.options(option, {})
+    with pytest.raises(ConfigError, match="expected NAME=VALUE"):
+        moving.options(None, {"LABEL_FEEDBACK_ENABLED_NAME": "a b"})
 
 
 @pytest.mark.parametrize(
@@ -96,8 +118,6 @@ def test_the_enabled_label_is_an_option_or_what_the_controllers_were_told() -> N
         (("nowhere.yaml",), "does not exist"),
         ((".importlinter",), "is not YAML"),
         (("tests/migrate/cases", "--enabled-label", "a"), "expected NAME=VALUE"),
-        (("tests/migrate/cases", "--enabled-label", "a!=b"), "expected NAME=VALUE"),
-        (("tests/migrate/cases", "--enabled-label", "a=b,c=d"), "expected NAME=VALUE"),
         (("--live",), "no cluster to connect to"),
     ],
 )
