@@ -232,17 +232,21 @@ def _inside(folder: Path) -> Iterator[Path]:
                 yield file
 
 
+_NAME: Final = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?")
+
+
 def _source(value: Json, origin: str, namespace: str) -> Source:
     """Raises ConfigError where it has no name."""
     if "kind" not in value:
         return Source(value=value, origin=origin)
     metadata = value.get("metadata")
     known = metadata if isinstance(metadata, dict) else {}
-    name, its_own = known.get("name"), known.get("namespace")
+    name, its_own = known.get("name"), known.get("namespace") or ""
     if not isinstance(name, str) or not name:
         raise ConfigError(f"{origin}: {shown(value['kind'])} has no metadata.name")
-    if its_own is not None and not isinstance(its_own, str):
-        raise ConfigError(f"{origin}: metadata.namespace of {shown(name)} is no text")
+    for field, one in (("name", name), ("namespace", its_own or NO_NAMESPACE)):
+        if not isinstance(one, str) or not _NAME.fullmatch(one):
+            raise ConfigError(f"{origin}: metadata.{field} is no name that Kubernetes would take")
     source = Source(
         value=value, origin=origin, namespace=its_own or namespace or NO_NAMESPACE, name=name
     )

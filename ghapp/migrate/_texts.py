@@ -114,7 +114,7 @@ def say_host(source: Source, url: str, *steps: str | int) -> None:
     host = host_of(url)
     if host.removeprefix("www.").removeprefix("api.") in {"", "github.com"}:
         if steps:
-            source.tick(*steps)
+            source.needless("that is where the App is", *steps)
         return
     port = found[0] if (found := _PORT.search(url)) else ""
     api = f"https://api.{host}" if host.endswith(".ghe.com") else f"https://{host}{port}/api/v3"

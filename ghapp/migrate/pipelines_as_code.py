@@ -40,8 +40,8 @@ def move(source: Source, around: Around) -> tuple[Draft, ...]:
         source.left("it gives defaults to other Repositories, and names none", "spec", "url")
         return ()
     if forge not in {"", "github"}:
-        source.left("checks are GitHub's; nothing is shown on this forge", *where)
-        source.tick("spec", "url")
+        for steps in (where, ("spec", "type"), ("spec", "url")):
+            source.left_if_there("checks are GitHub's; nothing is shown on this forge", *steps)
         return ()
     repository = repository_of(url)
     if not repository:

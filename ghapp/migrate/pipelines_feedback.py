@@ -195,11 +195,11 @@ def _provider(keys: _Keys, git: str) -> tuple[Draft, ...]:
     if git in _GITHUB:
         say_host(source, source.text(*server), *server)
         return (app_provider(),)
-    source.tick(*server)
+    text = "checks are GitHub's; this Git host is told nothing"
     if git in _PRETENDED:
-        source.left("a pretended Git host, for tests", *keys.path("jxscm.git-kind"))
-    else:
-        source.left("checks are GitHub's; this Git host is told nothing", *_git_path(keys))
+        text = "a pretended Git host, for tests"
+    source.left(text, *_git_path(keys))
+    source.left_if_there(text, *server)
     return ()
 
 

@@ -66,7 +66,8 @@ def _events(source: Source) -> tuple[Draft, ...]:
     if source.at(*hook, "authorization") is not None and enabled is not False:
         text = "events are sent without a token; does the receiver ask for one?"
         source.left(text, *hook, "authorization", beside=beside)
-    source.tick(*hook, "authorization")
+    else:
+        source.needless("it is switched off", *hook, "authorization")
     text = "no handshake is made before events are sent"
     source.left_if_there(text, *hook, "validation", beside=beside)
     provider = Draft(

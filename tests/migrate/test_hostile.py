@@ -190,7 +190,8 @@ ALERT = "kind: Alert\napiVersion: notification.toolkit.fluxcd.io/v1\n"
     [
         ("a: [", "is not YAML"),
         (ALERT, "has no metadata.name"),
-        (f"{ALERT}metadata: {{name: a, namespace: [b]}}\n", "is no text"),
+        (f"{ALERT}metadata: {{name: a, namespace: [b]}}\n", "metadata.namespace is no name"),
+        (f"{ALERT}metadata: {{name: A b}}\n", "metadata.name is no name"),
         (f"{ALERT}metadata: {{name: a}}\nspec: {{a: 1, a: 2}}\n", "is given twice"),
     ],
 )
