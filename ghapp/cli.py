@@ -227,6 +227,45 @@ def validate(paths: tuple[Path, ...]) -> None:
 
 
 @checkrail.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path, exists=True))
+@click.option(
+    "--live", is_flag=True, help="Also read the cluster of KUBECONFIG; it is only listed."
+)
+@click.option(
+    "--namespace",
+    default="",
+    help="Read this namespace of the cluster only; also that of objects that say none.",
+)
+@click.option(
+    "--enabled-label",
+    metavar="NAME=VALUE",
+    help="That Pipelines Feedback asks of runs, if it is not the usual one; empty: of all runs.",
+)
+@click.option("-o", "--output", default="-", help="File to write to; - is stdout.")
+def migrate(
+    paths: tuple[Path, ...], *, live: bool, namespace: str, enabled_label: str | None, output: str
+) -> None:
+    """Move over: write the configuration of other tools as documents of checkrail.
+
+    Reads Pipelines Feedback, Tekton Integration, Pipelines-as-Code, Flux' notification-controller,
+    pipeline-controller and kube-trigger. Comments say what differs, what was left out and what is
+    to do. No secret is repeated.
+    """
+    if not paths and not live:
+        raise click.UsageError("name files or folders, or --live")
+    from ghapp import moving
+    from ghapp.moving_text import show
+
+    tools = discovery.tools()
+    found = moving.read_files(paths, tools, namespace=namespace)
+    if live:
+        found += _run(moving.read_cluster(os.environ, tools, namespace=namespace))
+    result = moving.moved(found, tools, moving.options(enabled_label, os.environ))
+    moving.write(result.text, output, paths)
+    show(result, found, Console(stderr=True))
+
+
+@checkrail.command()
 def doctor() -> None:
     """Ask whether it can reach and may use the cluster and GitHub, and how to mend what is missing.
 

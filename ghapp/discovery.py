@@ -1,8 +1,8 @@
-"""Which plug-ins are there: one file in a folder is one source or one sink.
+"""Which plug-ins are there: one file in a folder is one source, one sink, one tool.
 
 Nothing lists them: a module of `adapters` says ``ADAPTER = Adapter(...)``, one of `ghapp.sinks`
-says ``SINK = SinkType(...)``, and is found. Modules whose name starts with an underscore are not
-plug-ins but what plug-ins share.
+says ``SINK = SinkType(...)``, one of `ghapp.migrate` ``TOOL = Tool(...)``, and is found. Modules
+whose name starts with an underscore are not plug-ins but what plug-ins share.
 """
 
 import importlib
@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from ghapp.core.source import Adapter
 from ghapp.errors import CheckrailError
+from ghapp.migrate._tool import Tool
 from ghapp.ports import SinkType
 
 T = TypeVar("T")
@@ -30,6 +31,14 @@ def sinks(package: str = "ghapp.sinks") -> tuple[SinkType, ...]:
     """Every sink, in the order of the files' names."""
     found = tuple(_plugins(package, "SINK", SinkType))
     _distinct(found, "the name", lambda sink: sink.name)
+    return found
+
+
+def tools(package: str = "ghapp.migrate") -> tuple[Tool, ...]:
+    """Every tool that can be moved over from, in the order of the files' names."""
+    found = tuple(_plugins(package, "TOOL", Tool))
+    _distinct(found, "the name", lambda tool: tool.name)
+    _distinct([one for tool in found for one in tool.resources], "the resource", lambda one: one.id)
     return found
 
 

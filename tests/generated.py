@@ -10,7 +10,7 @@ from typing import Final
 
 from ghapp import app_manifest, crds, discovery, rbac
 from ghapp.kinds import kinds
-from tests import documents_page, reference
+from tests import documents_page, moving_over, reference
 
 ROOT: Final = Path(__file__).parent.parent
 
@@ -43,6 +43,7 @@ FILES: Final[Mapping[str, Callable[[], str]]] = {
     "app.yml": _app,
     "docs/reference.md": reference.render,
     "docs/documents.md": documents_page.render,
+    "docs/moving-over.md": moving_over.render,
 }
 
 

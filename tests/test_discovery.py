@@ -39,6 +39,20 @@ SINK = SinkType({name!r}, Struct, Struct)
 """
 
 
+TOOL = """
+from ghapp.core.source import Resource
+from ghapp.migrate._tool import Page, Tool
+
+TOOL = Tool(
+    name={name!r},
+    resources=(Resource("old.example", "v1", {plural!r}, "Config"),),
+    move=lambda source, around: (),
+    fields={{}},
+    page=Page(about="", better=(), missing=()),
+)
+"""
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
     """An empty package of plug-ins, importable as `plugged`."""
@@ -115,3 +129,15 @@ def test_the_product_has_its_sources_and_sinks() -> None:
     sources = {adapter.name for adapter in discovery.adapters()}
     assert {"tekton-pipelinerun", "job", "flux-helmrelease"} <= sources
     assert {"github-check", "cdevents"} <= {sink.name for sink in discovery.sinks()}
+
+
+def test_adding_one_file_adds_a_tool_to_move_over_from(folder: Path) -> None:
+    (folder / "old.py").write_text(TOOL.format(name="old", plural="configs"))
+    assert [tool.name for tool in discovery.tools("plugged")] == ["old"]
+
+
+def test_two_tools_cannot_read_the_same_objects(folder: Path) -> None:
+    for name in ("one", "two"):
+        (folder / f"{name}.py").write_text(TOOL.format(name=name, plural="configs"))
+    with pytest.raises(CheckrailError, match="two plug-ins have the resource"):
+        discovery.tools("plugged")

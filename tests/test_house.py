@@ -24,6 +24,8 @@ BREACHES = {
     "plain-adapters": ("adapters/job.py", "import random"),
     "adapters-apart": ("adapters/job.py", "from adapters import tekton_pipelinerun"),
     "sinks-apart": ("ghapp/sinks/cdevents.py", "from ghapp.sinks import github_check"),
+    "tools-apart": ("ghapp/migrate/flux.py", "from ghapp.migrate import kube_trigger"),
+    "plain-tools": ("ghapp/migrate/flux.py", "import socket"),
     "door-gidgethub": ("ghapp/http.py", "import gidgethub"),
     "door-sqlite3": ("ghapp/settings.py", "import sqlite3"),
     "door-kubernetes": ("ghapp/engine/kube.py", "import kubernetes_asyncio"),
