@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
-from ghapp.core.model import Milestone, Phase, Value, Verb
+from ghapp.core.model import LogsWhen, Milestone, Phase, Value, Verb
 from ghapp.core.problem_matcher import ProblemMatcher
 from ghapp.core.provider import Pattern, ProviderRef
 
@@ -75,20 +75,25 @@ class Filter(Written, frozen=True, kw_only=True):
     expression: Expression | None = None
 
 
+ReportFormat = Literal["junit", "sarif"]
+
+
 class Report(Written, frozen=True, kw_only=True):
     """Where a run leaves a report that machines read: in one of its results, or as the log of a
     step that prints it (the way out of a workspace that nobody else can read)."""
 
-    format: Literal["junit", "sarif"]
+    format: ReportFormat
     result: Text = ""
+    """Its name."""
     step: Text = ""
+    """Task, step or both, as a check names them: ``test``, ``report``, ``test / report``."""
 
 
 class LogSettings(Written, frozen=True, kw_only=True):
     """What of a run's logs is shown on its check."""
 
-    when: Literal["failed", "always", "never"] | None = None
-    """always: of runs that succeeded, too."""
+    when: LogsWhen | None = None
+    """always: of runs that succeeded or were cancelled, too; never: nothing is read at all."""
     steps: Annotated[int, Meta(ge=1, le=20)] | None = None
     """Containers that are read, the failing ones first."""
     lines: Count | None = None
@@ -98,6 +103,7 @@ class LogSettings(Written, frozen=True, kw_only=True):
     matchers: Annotated[tuple[ProblemMatcher, ...], Meta(max_length=20)] | None = None
     """Beside those that are built in."""
     reports: Annotated[tuple[Report, ...], Meta(max_length=10)] | None = None
+    """Read of failed runs and of those that succeeded."""
 
 
 class NotificationSpec(Written, frozen=True, kw_only=True):
