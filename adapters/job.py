@@ -94,7 +94,8 @@ def observe(job: Job, context: Context) -> Observation | None:
         conclusion=conclusion if phase.finished else None,
         revision=revision(notes, meta.labels(job.metadata)),
         steps=_steps(job, phase),
-        logs=_logs(job, phase),
+        logs=() if gone or not phase.finished else _logs(job, phase),
+        logs_when=meta.logs_when(job.metadata),
         environment=notes.environment.strip(),
         dashboard_url=meta.dashboard_url(job.metadata, kind=RESOURCE.kind),
         chain=meta.chain(job.metadata),
@@ -204,12 +205,12 @@ def _logs(job: Job, phase: Phase) -> tuple[LogSource, ...]:
 
     The API server does not label the pods of a Job that chooses them itself.
     """
-    chosen = (job.spec or NO_SPEC).manual_selector
-    if chosen or phase not in {Phase.FAILED, Phase.ERRORED}:
+    if (job.spec or NO_SPEC).manual_selector:
         return ()
     (step,) = _steps(job, phase)
     selector = f"batch.kubernetes.io/job-name={job.metadata.name}"
-    return (LogSource(step=step.name, selector=selector, failed=True),)
+    failed = phase in {Phase.FAILED, Phase.ERRORED}
+    return (LogSource(step=step.name, selector=selector, failed=failed),)
 
 
 def _detail(status: Status) -> str:

@@ -51,6 +51,7 @@ def observe(run: TaskRun, context: Context) -> Observation | None:
         message="It was deleted before it finished." if gone else found.message,
         conclusion=standing.conclusion,
         revision=claim,
+        logs_when=meta.logs_when(run.metadata),
         results=tekton.results(status.values),
         environment=notes.environment.strip(),
         dashboard_url=meta.dashboard_url(run.metadata, kind=RESOURCE.kind),

@@ -6,17 +6,18 @@ changes between looks.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
 from msgspec import field
 from msgspec.structs import replace
 
-from adapters._read import copies, meta, tekton
+from adapters._read import copies, meta, tekton, tekton_family
 from adapters._read.meta import Condition, Metadata, Read
 from adapters._read.revision import Named, revision, trace
 from adapters._read.tekton import PIPELINE_RUN, ChildRun, Standing, TaskRef, TaskRunStatus
+from adapters._read.tekton_family import Family
 from ghapp.core.model import (
     Conclusion,
     LogSource,
@@ -141,7 +142,7 @@ def observe(run: PipelineRun, context: Context) -> Observation | None:
         standing = tekton.deleted(run.metadata, standing, status)
     notes, labels = meta.annotations(run.metadata), meta.labels(run.metadata)
     claim = revision(notes, labels, spec.params, status.values)
-    name = run_name(run)
+    name, parts = run_name(run), _family(run, context)
     return Observation(
         subject=meta.subject(run.metadata, kind=RESOURCE.kind, cluster=context.cluster),
         resource=meta.served(RESOURCE, run.api_version).id,
@@ -157,8 +158,9 @@ def observe(run: PipelineRun, context: Context) -> Observation | None:
         message="It was deleted before it finished." if gone else found.message,
         conclusion=standing.conclusion,
         revision=claim,
-        steps=_steps(run, context.children, standing.phase),
-        logs=_logs(run, context.children) if standing.phase in tekton.BAD else (),
+        steps=_steps(run, parts.own, standing.phase),
+        logs=() if gone or not standing.phase.finished else _logs(run, parts),
+        logs_when=meta.logs_when(run.metadata),
         results=tekton.results(status.values),
         environment=notes.environment.strip(),
         dashboard_url=meta.dashboard_url(run.metadata, kind=RESOURCE.kind),
@@ -251,7 +253,7 @@ def _verbs(run: PipelineRun, phase: Phase) -> tuple[Verb, ...]:
 # --- steps --------------------------------------------------------------------------------------
 
 
-def _steps(run: PipelineRun, children: Sequence[Any], phase: Phase) -> tuple[Step, ...]:
+def _steps(run: PipelineRun, children: Sequence[ChildRun], phase: Phase) -> tuple[Step, ...]:
     """One step for each TaskRun, and one for each task that has none, in the pipeline's order."""
     status, spec = run.status or NO_STATUS, run.spec or NO_SPEC
     parts = _parts(status.child_references or (), children)
@@ -269,14 +271,12 @@ Parts = Mapping[str, Mapping[str, ChildRun | None]]
 """By pipeline task, then by name: the child, or None where only its reference is known."""
 
 
-def _parts(references: Iterable[ChildReference], children: Sequence[Any]) -> Parts:
+def _parts(references: Iterable[ChildReference], children: Iterable[ChildRun]) -> Parts:
     parts: dict[str, dict[str, ChildRun | None]] = {}
     for reference in references:
         parts.setdefault(reference.pipeline_task_name, {})[reference.name] = None
     task_of = {name: task for task, names in parts.items() for name in names}
     for child in children:
-        if not isinstance(child, ChildRun):
-            continue
         name = child.metadata.name
         task = task_of.get(name) or meta.child_labels(child.metadata).pipeline_task
         parts.setdefault(task, {})[name] = child
@@ -312,20 +312,51 @@ def _labelled(
         yield label, name, child
 
 
-def _logs(run: PipelineRun, children: Sequence[Any]) -> tuple[LogSource, ...]:
-    """Where the tasks that failed wrote, in the pipeline's order."""
+def _family(run: PipelineRun, context: Context) -> Family:
+    children = (child for child in context.children if isinstance(child, ChildRun))
+    return tekton_family.family(run.metadata.name, children, ChildPipelineRun)
+
+
+NESTED: Final = 5
+"""Pipelines inside each other whose logs are looked for; nobody draws more."""
+
+
+def _logs(run: PipelineRun, parts: Family) -> tuple[LogSource, ...]:
+    """Where the tasks wrote, in the pipeline's order; those that failed first."""
     status, spec = run.status or NO_STATUS, run.spec or NO_SPEC
-    parts = _parts(status.child_references or (), children)
-    tasks = _tasks(status.pipeline_spec or spec.pipeline_spec, parts, {})
-    runs = (one for task in tasks for one in _labelled(task, parts.get(task.name, {})))
-    ran = ((label, child) for label, _, child in runs if child)
-    found = (
-        source
-        for label, child in ran
-        if not isinstance(child, ChildPipelineRun)  # its tasks are its own to tell
-        for source in tekton.task_logs(label, child)
-    )
-    return tuple(islice(found, tekton.LOGS_LIMIT))
+    found = _written(status, spec.pipeline_spec, parts.own, parts, NESTED)
+    return tekton.most_telling(islice(found, _LOOKED_THROUGH))
+
+
+_LOOKED_THROUGH: Final = 1_000
+
+
+def _written(
+    status: Status,
+    pipeline: PipelineSpec | None,
+    children: Sequence[ChildRun],
+    parts: Family,
+    depth: int,
+) -> Iterator[LogSource]:
+    """The logs of a pipeline's tasks; of one that is a pipeline, the logs of that one's tasks."""
+    known = _parts(status.child_references or (), children)
+    for task in _tasks(status.pipeline_spec or pipeline, known, {}):
+        for label, _, child in _labelled(task, known.get(task.name, {})):
+            inner = _pipelines_of(child, parts) if child and depth else ()
+            for one in inner:
+                own = parts.of(PIPELINE_RUN, one.metadata.name)
+                for source in _written(one.status or NO_STATUS, None, own, parts, depth - 1):
+                    yield replace(source, step=f"{label} / {source.step}")
+            if child and not isinstance(child, ChildPipelineRun):
+                yield from tekton.task_logs(label, child)
+
+
+def _pipelines_of(child: ChildRun, parts: Family) -> tuple[ChildPipelineRun, ...]:
+    """The pipelines that a task is: itself, or what a custom task made."""
+    if isinstance(child, ChildPipelineRun):
+        return (child,)
+    made = parts.of(tekton_family.CUSTOM_RUN, child.metadata.name)
+    return tuple(one for one in made if isinstance(one, ChildPipelineRun))
 
 
 def _step(label: str, child: ChildRun) -> Step | None:
@@ -430,7 +461,7 @@ ADAPTER: Final = Adapter(
     children=(
         Child(resource=TASK_RUNS, reads=ChildRun, parent=tekton.parent_uid),
         Child(resource=CUSTOM_RUNS, reads=ChildRun, parent=tekton.parent_uid),
-        Child(resource=RESOURCE, reads=ChildPipelineRun, parent=tekton.parent_uid),
+        Child(resource=RESOURCE, reads=ChildPipelineRun, parent=tekton_family.maker_uid),
     ),
     rerun=rerun,
     cancel=cancel,

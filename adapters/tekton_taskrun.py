@@ -7,7 +7,7 @@ from adapters._read import copies, meta, tekton
 from adapters._read.meta import Condition
 from adapters._read.revision import revision
 from adapters._read.tekton import PIPELINE_RUN, Standing, TaskRun
-from ghapp.core.model import Observation, Subject, SubjectType, Verb
+from ghapp.core.model import LogSource, Observation, Subject, SubjectType, Verb
 from ghapp.core.source import Adapter, Asked, Context, Create, Patch, Resource
 from ghapp.errors import Refused
 
@@ -45,7 +45,8 @@ def observe(run: TaskRun, context: Context) -> Observation | None:
         conclusion=standing.conclusion,
         revision=claim,
         steps=tekton.own_steps(run.status),
-        logs=tekton.logs(run.status) if standing.phase in tekton.BAD else (),
+        logs=() if gone or not standing.phase.finished else _logs(run, standing),
+        logs_when=meta.logs_when(run.metadata),
         results=tekton.results(status.values),
         environment=notes.environment.strip(),
         dashboard_url=meta.dashboard_url(run.metadata, kind=RESOURCE.kind),
@@ -60,6 +61,11 @@ def run_name(run: TaskRun) -> str:
     ref = (run.spec or tekton.NO_SPEC).task_ref
     named = ref.name if ref else ""
     return named or meta.labels(run.metadata).task or meta.run_name(run.metadata)
+
+
+def _logs(run: TaskRun, standing: Standing) -> tuple[LogSource, ...]:
+    found = tekton.logs(run.status, bad=standing.phase in tekton.BAD)
+    return tekton.most_telling(found)
 
 
 def _verbs(standing: Standing) -> tuple[Verb, ...]:

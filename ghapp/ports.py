@@ -332,6 +332,11 @@ class Kube(Protocol):
     ) -> bytes:
         """The end of a container's log: at most so many lines, and of those the last bytes."""
 
+    async def whole_log(
+        self, namespace: str, pod: str, container: str, *, limit_bytes: int
+    ) -> bytes:
+        """A container's log from its beginning, at most so many bytes of it."""
+
 
 Clusters = Mapping[str, Kube]
 """By the cluster's name."""

@@ -112,6 +112,8 @@ OURS = {
     "checkrail.dev/environment": "the environment's name in events",
     "checkrail.dev/dashboard-url": "the run's page",
     "checkrail.dev/ignore": "`true`: tell nobody of this object",
+    "checkrail.dev/logs": "`failed`, `always` or `never`: at which end its check shows its log, "
+    "whatever a Notification says",
     "checkrail.dev/rerun-of": "written on a copy: the run that it repeats",
     "checkrail.dev/rerun-of-uid": "written on a copy: that run's uid",
     "checkrail.dev/rerun-name": "written on a copy: what the pipeline was called",

@@ -10,13 +10,14 @@ from typing import Final
 from adapters._read import helm, meta
 from adapters._read.helm import Snapshot, View
 from adapters._read.meta import Condition
+from ghapp.core import drift
 from ghapp.core.model import Occurrence, Phase
 
 
 def occurrences(view: View, *, gone: bool) -> tuple[Occurrence, ...]:
     """What happened to the service, oldest first: told once each, by Helm revision."""
     removed = _removal(view) if gone else None
-    found = (*_incidents(view), _deployment(view), _tests(view), removed)
+    found = (*_incidents(view), _deployment(view), _tests(view), _drift(view), removed)
     return tuple(one for one in found if one)
 
 
@@ -97,6 +98,26 @@ def _tests(view: View) -> Occurrence | None:
         subject=f"{tested.name or view.metadata.name}.v{tested.version}/helm-test",
         outcome=outcome,
         description=view.tested.message,
+    )
+
+
+_DRIFT: Final = {"True": drift.DRIFTED, "False": drift.CORRECTED}
+
+
+def _drift(view: View) -> Occurrence | None:
+    """Whether the cluster differs from what was deployed, and since when; who never differed was
+    never put right, but that is not to be seen here."""
+    said, latest = view.drifted, view.latest
+    type_ = _DRIFT.get(said.status)
+    if type_ is None or latest is None:
+        return None
+    at = said.last_transition_time or latest.last_deployed or meta.created(view.metadata)
+    return Occurrence(
+        type=type_,
+        key=drift.key(type_, at.isoformat()),
+        at=at,
+        artifact=helm.purl(latest),
+        description=said.message,
     )
 
 

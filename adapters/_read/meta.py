@@ -5,14 +5,14 @@ configuration of 200 KB, say) is skipped while decoding and costs no memory.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct, field
 
-from ghapp.core.model import Subject, without_credentials
+from ghapp.core.model import LogsWhen, Subject, without_credentials
 from ghapp.core.source import Resource
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -51,6 +51,7 @@ class Annotations(Read, frozen=True, kw_only=True, gc=False):
     environment: str = field(default="", name=f"{OURS}environment")
     dashboard_url: str = field(default="", name=f"{OURS}dashboard-url")
     ignore: str = field(default="", name=f"{OURS}ignore")
+    logs: str = field(default="", name=f"{OURS}logs")
     rerun_of: str = field(default="", name=RERUN_OF)
     rerun_of_uid: str = field(default="", name=RERUN_OF_UID)
     rerun_name: str = field(default="", name=RERUN_NAME)
@@ -208,6 +209,18 @@ def controller(metadata: Metadata | ChildMetadata) -> Owner | None:
 def ignored(metadata: Metadata) -> bool:
     """Whether its author asked us not to look: ``checkrail.dev/ignore: "true"``."""
     return annotations(metadata).ignore.strip().lower() == "true"
+
+
+_LOGS_WHEN: Final[Mapping[str, LogsWhen]] = {
+    "failed": "failed",
+    "always": "always",
+    "never": "never",
+}
+
+
+def logs_when(metadata: Metadata) -> LogsWhen | None:
+    """What its author says of its log; a word that means nothing says nothing."""
+    return _LOGS_WHEN.get(annotations(metadata).logs.strip().lower())
 
 
 def created(metadata: Metadata, *otherwise: datetime | None) -> datetime:

@@ -4,7 +4,7 @@ Sources: tektoncd/pipeline docs/pipelineruns.md, docs/taskruns.md, pkg/apis/pipe
 reasons is open: an unknown one is a failure when the condition is False, and running when Unknown.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -14,14 +14,25 @@ import msgspec
 from adapters._read import meta
 from adapters._read.meta import ChildMetadata, Condition, Metadata, Read, Time
 from adapters._read.revision import INTEGRATION, STATUS_TRACKER, Named, trace
-from ghapp.core.model import Conclusion, LogSource, Phase, Revision, Step
+from ghapp.core.model import (
+    Conclusion,
+    LogSource,
+    Phase,
+    Revision,
+    Step,
+    without_credentials,
+)
 from ghapp.core.source import Context, Tried
 
 PIPELINE_RUN: Final = "PipelineRun"
 DETAIL_LIMIT: Final = 300
-VALUE_LIMIT: Final = 100
-"""Characters of a result's name or value: results are for programs, a check only shows them."""
+NAME_LIMIT: Final = 100
+"""Characters of a result's name."""
+GLANCE: Final = 100
+"""Characters of a value for which there is no room: results are for programs."""
 RESULTS_LIMIT: Final = 50
+RESULTS_ROOM: Final = 64_000
+"""Characters of all values of a run: Tekton's own limit is 4 KB a task, unless it is raised."""
 
 
 class Terminated(Read, frozen=True, kw_only=True, gc=False):
@@ -294,12 +305,19 @@ def _said(step: StepState) -> str:
 
 
 def results(values: Iterable[Named] | None) -> tuple[tuple[str, str], ...]:
-    """Results as one may show them: they may hold anything, so no more than a glance of each."""
+    """Results without the credentials of URLs; whole, for a report may be one of them, unless
+    all together are more than anybody should send this way."""
     named = [one for one in values or () if one.name and one.value is not None]
-    return tuple(
-        (meta.shown(one.name, VALUE_LIMIT), meta.shown(_value(one.value), VALUE_LIMIT))
-        for one in named[:RESULTS_LIMIT]
-    )
+    return tuple(_fitting(named[:RESULTS_LIMIT]))
+
+
+def _fitting(named: Iterable[Named]) -> Iterator[tuple[str, str]]:
+    room = RESULTS_ROOM
+    for one in named:
+        value = without_credentials(_value(one.value))
+        value = value if len(value) <= room else meta.shown(value, GLANCE)
+        room = max(room - len(value), 0)
+        yield meta.shown(one.name, NAME_LIMIT), value
 
 
 def _value(value: Any) -> str:
@@ -307,42 +325,58 @@ def _value(value: Any) -> str:
     return text.strip()
 
 
-LOGS_LIMIT: Final = 10
-"""Places of logs that a look names: more than anybody reads."""
+LOGS_LIMIT: Final = 50
+"""Places of logs that a look names: more than anybody reads, but one of them may be a report."""
 BAD: Final = frozenset({Phase.FAILED, Phase.ERRORED})
 
 
 def task_logs(label: str, run: ChildRun) -> tuple[LogSource, ...]:
-    """Where a TaskRun that failed as a step of its pipeline wrote its log."""
-    step = task_step(label, run)
-    if step is None or step.phase not in BAD or step.tolerated:
+    """Where a TaskRun wrote as a step of its pipeline."""
+    standing = task_standing(run.spec, run.status)
+    if standing is None:
         return ()
-    return logs(run.status, label)
+    found = meta.condition((run.status or NO_STATUS).conditions, "Succeeded") or Condition()
+    return logs(run.status, label, bad=standing.phase in BAD and found.reason != IGNORED)
 
 
-def logs(status: TaskRunStatus | None, label: str = "") -> tuple[LogSource, ...]:
-    """Where the steps of a TaskRun wrote that failed; where none did, those that did not end.
+def logs(status: TaskRunStatus | None, label: str = "", *, bad: bool) -> tuple[LogSource, ...]:
+    """Where the steps of a TaskRun wrote; of a bad one some failed: where none says so, those that
+    did not end.
 
     They belong to the step `label`, or each to itself.
     """
     status = status or NO_STATUS
+    ran = [state for state in status.steps or () if state.container and not _skipped(state)]
     if not status.pod_name:
         return ()
-    states = [state for state in status.steps or () if state.container]
-    failed = [state for state in states if _broke(_own_step(state))]
+    failed = {state.container for state in ran if _broke(state)} if bad else set()
+    if bad and not failed:
+        failed = {state.container for state in ran if state.terminated is None}
     return tuple(
         LogSource(
             step=label or state.name or state.container,
             pod=status.pod_name,
             container=state.container,
-            failed=True,
+            failed=state.container in failed,
         )
-        for state in failed or [state for state in states if state.terminated is None]
-    )[:LOGS_LIMIT]
+        for state in ran
+    )
 
 
-def _broke(step: Step) -> bool:
-    return step.phase in BAD and not (step.skipped or step.tolerated)
+def most_telling(found: Iterable[LogSource]) -> tuple[LogSource, ...]:
+    """Those that failed first, as many as a look names."""
+    return tuple(sorted(found, key=lambda source: not source.failed)[:LOGS_LIMIT])
+
+
+def _broke(state: StepState) -> bool:
+    ended = state.terminated
+    if ended is None or (ended.exit_code and state.termination_reason == "Continued"):
+        return False
+    return _step_phase(ended) in BAD
+
+
+def _skipped(state: StepState) -> bool:
+    return state.termination_reason == "Skipped"
 
 
 def own_steps(status: TaskRunStatus | None) -> tuple[Step, ...]:
@@ -357,7 +391,7 @@ def _own_step(step: StepState) -> Step:
         started = step.running.started_at if step.running else None
         return Step(name=name, phase=phase, started=started, detail=_reason(step.waiting))
     ended, tolerated = step.terminated, step.termination_reason == "Continued"
-    skipped = step.termination_reason == "Skipped"
+    skipped = _skipped(step)
     return Step(
         name=name,
         phase=_step_phase(ended),

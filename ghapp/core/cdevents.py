@@ -13,6 +13,7 @@ from uuid import UUID, uuid5
 
 from msgspec.structs import replace
 
+from ghapp.core import drift
 from ghapp.core.effects import EmitEvent, Link
 from ghapp.core.model import (
     Milestone,
@@ -42,6 +43,9 @@ TYPES: Final[Mapping[str, str]] = {
     "testsuiterun.finished": "0.3.0",
 }
 """The versions of the event types in spec 0.5.1."""
+
+CUSTOM: Final[Mapping[str, str]] = {drift.DRIFTED: "0.1.0", drift.CORRECTED: "0.1.0"}
+"""Our own event types: TOOL-SUBJECT.PREDICATE, letters only but for digits in the tool's name."""
 
 OUTCOMES: Final[Mapping[Phase, str]] = {
     Phase.SUCCEEDED: "success",
@@ -131,7 +135,7 @@ def render(effect: EmitEvent, spec_version: str = SPEC_VERSION) -> dict[str, Any
         "specversion": spec_version,
         "id": effect.id,
         "source": effect.source,
-        "type": f"dev.cdevents.{effect.type}.{TYPES[effect.type]}",
+        "type": full_type(effect.type),
         "timestamp": timestamp(effect.at),
         "chainId": effect.chain,
     }
@@ -145,6 +149,13 @@ def render(effect: EmitEvent, spec_version: str = SPEC_VERSION) -> dict[str, Any
         event["customData"] = dict(effect.custom)
         event["customDataContentType"] = "application/json"
     return event
+
+
+def full_type(event_type: str) -> str:
+    """As it stands in an event: ``dev.cdevents.pipelinerun.queued.0.3.0``."""
+    if event_type in CUSTOM:
+        return f"dev.cdeventsx.{event_type}.{CUSTOM[event_type]}"
+    return f"dev.cdevents.{event_type}.{TYPES[event_type]}"
 
 
 def timestamp(at: datetime) -> str:
@@ -245,6 +256,9 @@ def _occurrence_content(look: Observation, occurrence: Occurrence) -> dict[str, 
             return {"environment": environment, **_incident_content(look, occurrence)}
         case _ if occurrence.type == "service.removed":
             return {"environment": environment}
+        case _ if occurrence.type in CUSTOM:
+            described = {"description": _shown(occurrence.description)}
+            return {"environment": environment, "artifactId": occurrence.artifact, **described}
         case _:
             return {"environment": environment, "artifactId": occurrence.artifact}
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from ghapp.core import cdevents, checks, excerpts
+from ghapp.core import cdevents, checks, drift, excerpts
 from ghapp.core.audience import NOBODY, Audience, Listening, phase_before
 from ghapp.core.effects import Check, Effect, EmitEvent, SetCheck
 from ghapp.core.model import (
@@ -132,10 +132,16 @@ def _own(
     if settled is None:
         return _close(before) if gone and before.open else NOTHING
     if previous:
-        before = replace(before, incident=previous.incident)
+        before = _after_another(before, previous)
     if before.look.phase.finished and (returned or _ran_again(before.look, settled)):
         before = _next_attempt(before, settled)
     return _tell(before, settled, rules, closed=gone)
+
+
+def _after_another(before: Seen, previous: Seen) -> Seen:
+    """Back at a revision: what happened to the object meanwhile is known."""
+    occurrences = drift.carried(before.occurrences, previous.occurrences)
+    return replace(before, incident=previous.incident, occurrences=occurrences)
 
 
 def _blank(look: Observation, previous: Seen | None, audience: Audience) -> Seen:
@@ -167,10 +173,21 @@ def _silent(blank: Seen, look: Observation, rules: Rules) -> Seen:
         blank,
         version=1,
         told=cdevents.milestones(look),
-        occurrences=tuple(occurrence.key for occurrence in look.occurrences),
+        occurrences=_history(look),
         check=_check(blank, look, rules),
         shown=blank.audience.providers,
     )
+
+
+def _history(look: Observation) -> tuple[str, ...]:
+    """The keys of what happened before we came. A drift is not told, so its end is not either."""
+    known: tuple[str, ...] = ()
+    for occurrence in look.occurrences:
+        if not drift.is_drift(occurrence):
+            known = (*known, occurrence.key)
+        elif drift.owed(occurrence, known):
+            known = drift.remembered(known, occurrence, told=False)
+    return known
 
 
 def _supersede(previous: Seen, look: Observation, rules: Rules) -> Decision:
@@ -312,7 +329,8 @@ def _tell(
     occurrences, incident, happened = _occurrences(before, look)
     check = _check(before, look, rules)
     to = _viewers(before, check)
-    if before.version and not (told or happened or to or closed != before.closed):
+    known = occurrences == before.occurrences and closed == before.closed
+    if before.version and known and not (told or happened or to):
         return NOTHING
     after = replace(
         before,
@@ -372,7 +390,7 @@ def _occurrences(
     events: list[EmitEvent] = []
     for occurrence in look.occurrences:
         told = _numbered(before, look, occurrence)
-        if told.key in known:
+        if drift.is_drift(occurrence) or told.key in known:
             continue
         known = (*known, told.key)
         if told.type == "incident.detected":
@@ -382,8 +400,22 @@ def _occurrences(
         resolved = _resolution(look, incident)
         events.append(cdevents.occurrence_event(look, resolved, before.chain, incident))
         known, incident = (*known, resolved.key), ""
+    known, drifts = _drift(before, look, known)
     to = _listeners(before.audience, Milestone.FINISHED)
-    return known[-_OCCURRENCES_KEPT:], incident, tuple(replace(event, to=to) for event in events)
+    told_to = tuple(replace(event, to=to) for event in (*events, *drifts))
+    return drift.kept(known, _OCCURRENCES_KEPT), incident, told_to
+
+
+def _drift(
+    before: Seen, look: Observation, known: tuple[str, ...]
+) -> tuple[tuple[str, ...], list[EmitEvent]]:
+    """Keys, and the events where somebody asks for them; otherwise they are past, not owed."""
+    asked, events = before.audience.presentation.drift, []
+    for occurrence in look.occurrences:
+        if drift.is_drift(occurrence) and drift.owed(occurrence, known):
+            known = drift.remembered(known, occurrence, told=asked)
+            events.append(cdevents.occurrence_event(look, occurrence, before.chain, ""))
+    return known, events if asked else []
 
 
 def _numbered(before: Seen, look: Observation, occurrence: Occurrence) -> Occurrence:
@@ -400,7 +432,8 @@ _OCCURRENCES_KEPT: Final = 50
 
 
 def _resolution(look: Observation, incident: str) -> Occurrence:
-    artifact = look.occurrences[-1].artifact if look.occurrences else ""
+    happened = [one for one in look.occurrences if not drift.is_drift(one)]
+    artifact = happened[-1].artifact if happened else ""
     return Occurrence(
         type="incident.resolved",
         key=f"{_RESOLVED}{incident}",

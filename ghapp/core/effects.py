@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from ghapp.core.annotations import Annotation
 from ghapp.core.model import Conclusion, LogSource, Repository, Subject
-from ghapp.core.notification import LogSettings
+from ghapp.core.notification import LogSettings, ReportFormat
 from ghapp.core.source import Create, Patch
 
 
@@ -90,11 +90,25 @@ class SetCheck(_Effect, tag="set-check", frozen=True, kw_only=True):
         return True
 
 
+class ReportSource(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where a report of a run is; nowhere, if there is neither a text nor a part."""
+
+    format: ReportFormat
+    name: str
+    """Of the result, or of the step as a check names it."""
+    text: str | None = None
+    """Of the result; None: the log of `parts` is the report."""
+    parts: tuple[LogSource, ...] = ()
+    """Whose log it is; of a result: whose Secrets may be in it."""
+
+
 class ReadLogs(_Effect, tag="read-logs", frozen=True, kw_only=True):
-    """Read the logs of a run that did not succeed, for its check."""
+    """Read the logs and reports of a run that is over, for its check."""
 
     subject: Subject
     logs: tuple[LogSource, ...]
+    """What is shown, most important first."""
+    reports: tuple[ReportSource, ...] = ()
     attempt: int = 0
     settings: LogSettings = LogSettings()
 

@@ -35,6 +35,10 @@ class StepLog(Value, frozen=True, kw_only=True):
     """The source's own words about the step: ``exit code 2``."""
     note: str = ""
     """A sentence in plain text: why the log is missing or where it was cut."""
+    lines: int = LINES
+    """That are shown, from its end."""
+    length: int | None = None
+    """Characters of a line; what is longer loses its middle. None: only bytes count."""
 
 
 def fold(steps: Sequence[StepLog], limit: int = BUDGET) -> str:
@@ -168,6 +172,18 @@ def cut_middle(line: str, limit: int) -> str:
     return head + _CUT.format(len(encoded) - _size(head) - _size(end)) + end
 
 
+def shorten(text: str, length: int) -> str:
+    """`text` with at most `length` characters in each line: its two ends, and a mark."""
+    return "\n".join(_shortened(row, length) for row in text.split("\n"))
+
+
+def _shortened(row: str, length: int) -> str:
+    if len(row) <= length:
+        return row
+    keep = length - 1
+    return f"{row[: keep - keep // 2]}…{row[len(row) - keep // 2 :]}"
+
+
 def _size(text: str) -> int:
     return len(text.encode("utf-8", "replace"))
 
@@ -192,17 +208,26 @@ class _Section:
         self.step = step
         # Not removed but replaced: what was masked must not grow together again.
         body = _TICKS.sub("`" * 32 + "…", _shown(step.text).strip("\n"))
+        body = shorten(body, step.length) if step.length else body
         self._body = body
         fence = "`" * max(3, 1 + max(map(len, re.findall("`+", body)), default=0))
         note = f"<p>{_inline(step.note, _NOTE_LIMIT)}</p>\n\n" if step.note else ""
         self._head = f"{_opening(step)}\n\n{note}" + (f"{fence}\n" if body else "")
         self._foot = (f"\n{fence}\n\n" if body else "") + "</details>\n\n"
         self.overhead = _size(self._head) + _size(self._foot)
-        self.need = _size(self._body)
+        self.need = _needed(body, step.lines)
 
     def render(self, room: int) -> str:
         """At most ``overhead + room`` bytes."""
-        return self._head + (tail(self._body, budget=room) if self._body else "") + self._foot
+        shown = tail(self._body, lines=self.step.lines, budget=room) if self._body else ""
+        return self._head + shown + self._foot
+
+
+def _needed(body: str, lines: int) -> int:
+    """Bytes of what is shown of `body` at the most."""
+    rows = body.split("\n")
+    more = len(rows) > lines
+    return _size("\n".join(rows[-lines:])) + 1 + _MARK_ROOM if more else _size(body)
 
 
 def _opening(step: StepLog) -> str:

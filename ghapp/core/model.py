@@ -7,7 +7,7 @@ from (an adapter) or where it goes (a sink).
 import re
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -211,6 +211,10 @@ class Occurrence(Value, frozen=True, kw_only=True):
     """How it ended, if it is something that ends: a test suite."""
 
 
+LogsWhen = Literal["failed", "always", "never"]
+"""Of which runs the log is shown: of those that failed, of all, of none."""
+
+
 class Observation(Value, frozen=True, kw_only=True):
     """What an adapter saw of a subject at one moment: all that the house knows of it."""
 
@@ -238,9 +242,11 @@ class Observation(Value, frozen=True, kw_only=True):
     revision: Revision | None = None
     steps: tuple[Step, ...] = ()
     logs: tuple[LogSource, ...] = ()
-    """What to read when the run did not succeed: the failing parts first."""
+    """Where its parts wrote, once it is over: those that failed first."""
+    logs_when: LogsWhen | None = None
+    """What an annotation of the object says of its log; that is the last word."""
     results: tuple[tuple[str, str], ...] = ()
-    """Named values that the run gave, as text."""
+    """Named values that the run gave, as text; a report may be one of them."""
     occurrences: tuple[Occurrence, ...] = ()
     environment: str = ""
     """Named by annotation; empty: cluster and namespace name it."""

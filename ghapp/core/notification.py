@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, field
 
-from ghapp.core.model import Milestone, Phase, Value, Verb
+from ghapp.core.model import LogsWhen, Milestone, Phase, Value, Verb
 from ghapp.core.problem_matcher import ProblemMatcher
 from ghapp.core.provider import Pattern, ProviderRef
 
@@ -98,23 +98,28 @@ ANY: Final = Filter()
 """Admits everything."""
 
 
+ReportFormat = Literal["junit", "sarif"]
+
+
 class Report(Written, frozen=True, kw_only=True):
     """Where a run leaves a report that machines read: in one of its results, or as the log of a
     step that prints it (the way out of a workspace that nobody else can read)."""
 
-    format: Literal["junit", "sarif"]
+    format: ReportFormat
     """How it is written."""
     result: Text = ""
     """Name of the result that it is in; or name a step."""
     step: Text = ""
-    """Name of the step that prints it; or name a result."""
+    """Task, step or both that print it, as a check names them: ``test``, ``report``,
+    ``test / report``; or name a result."""
 
 
 class LogSettings(Written, frozen=True, kw_only=True):
     """What of a run's logs is shown on its check."""
 
-    when: Literal["failed", "always", "never"] | None = None
-    """Of which runs: failed ones, all of them (those that succeeded, too), or none."""
+    when: LogsWhen | None = None
+    """Of which runs: failed ones, all of them (those that succeeded or were cancelled, too), or
+    none, and then nothing is read at all."""
     steps: Annotated[int, Meta(ge=1, le=20)] | None = None
     """How many containers are read, the failing ones first."""
     lines: Count | None = None
@@ -124,7 +129,8 @@ class LogSettings(Written, frozen=True, kw_only=True):
     matchers: Annotated[tuple[ProblemMatcher, ...], Meta(max_length=20)] | None = None
     """Problem matchers as GitHub has them, beside those that are built in."""
     reports: Annotated[tuple[Report, ...], Meta(max_length=10)] | None = None
-    """Reports that tools wrote, shown on the lines that they name."""
+    """Reports that tools wrote, shown on the lines that they name; of failed runs and of those
+    that succeeded."""
 
 
 class NotificationSpec(Written, frozen=True, kw_only=True):

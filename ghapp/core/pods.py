@@ -207,16 +207,20 @@ def workdir(pod: Pod, container: str) -> str:
 _INDEX: Final = "batch.kubernetes.io/job-completion-index"
 
 
-def telling(pods: Iterable[Pod], *, owner: str, limit: int) -> tuple[Pod, ...]:
-    """The pods whose logs tell most: failed ones first, newest first, one for each index of a Job.
+def telling(
+    pods: Iterable[Pod], *, owner: str, limit: int, succeeded: bool = False
+) -> tuple[Pod, ...]:
+    """The pods whose logs tell most: those that failed, or of what succeeded those that did not;
+    newest first, one for each index of a Job.
 
     `owner` is the uid of the object that made them; pods that others made are left out.
     """
     ours = [pod for pod in pods if _belongs(pod, owner)]
     ours.sort(key=lambda pod: pod.metadata.creation_timestamp or "", reverse=True)
     bad = [pod for pod in ours if _is_bad(pod)]
+    good = [pod for pod in ours if succeeded and not _is_bad(pod)]
     newest: dict[str, Pod] = {}
-    for pod in bad or ours[:1]:
+    for pod in good or bad or ours[:1]:
         newest.setdefault((pod.metadata.labels or {}).get(_INDEX, ""), pod)
     return tuple(newest.values())[:limit]
 

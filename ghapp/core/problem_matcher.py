@@ -93,7 +93,13 @@ def matcher(document: ProblemMatcher) -> Matcher:
     if mistakes:
         raise ConfigError(*mistakes)
     search = _Search(document, tuple(_line(pattern) for pattern in document.pattern))
-    return Matcher(name=document.owner, find=search.find, documentation="problem matcher")
+    return Matcher(
+        name=document.owner,
+        find=search.find,
+        documentation="problem matcher",
+        price=search.price,
+        looks=len(search.lines),
+    )
 
 
 # --- finding --------------------------------------------------------------------------------------
@@ -110,6 +116,8 @@ _FIELDS: Final = (
     "message",
 )
 Said = dict[str, str]
+Prices = tuple[int, ...]
+"""Of a line, by pattern; 0: this pattern is not tried on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +132,7 @@ class _Line:
         return steps if steps <= LINE_WORK else 0
 
     def read(self, line: str) -> Said | None:
-        """What the groups say, or None."""
-        if not self.price(line):
-            return None
+        """What the groups say, or None; it has to have a price."""
         match = self.expression.search(line[:LINE_LIMIT])
         if not match:
             return None
@@ -149,37 +155,39 @@ class _Search:
 
     def find(self, lines: Sequence[str]) -> Iterator[Hit]:
         """Each place where all patterns match lines in a row."""
-        index = self._affordable(lines)
+        prices = [self._prices(line) for line in lines]
+        index = _affordable(prices)
         while index < len(lines):
-            hits = list(self._at(lines, index))
+            hits = list(self._at(lines, prices, index))
             yield from hits
             index = hits[-1].last + 1 if hits else index + 1
 
-    def _affordable(self, lines: Sequence[str]) -> int:
-        """From which line on the budget lasts; errors stand at the end of a log."""
-        budget = WORK
-        for index in range(len(lines) - 1, -1, -1):
-            budget -= sum(line.price(lines[index]) for line in self.lines)
-            if budget < 0:
-                return index + 1
-        return 0
+    def price(self, lines: Sequence[str]) -> int:
+        """What looking at all of them may cost."""
+        return sum(sum(self._prices(line)) for line in lines)
 
-    def _at(self, lines: Sequence[str], start: int) -> Iterator[Hit]:
+    def _prices(self, line: str) -> Prices:
+        return tuple(one.price(line) for one in self.lines)
+
+    def _at(self, lines: Sequence[str], prices: Sequence[Prices], start: int) -> Iterator[Hit]:
         said: Said = {}
         for offset, line in enumerate(self.lines):
             at = start + offset
-            found = line.read(lines[at]) if at < len(lines) else None
+            seen = at < len(lines) and prices[at][offset]
+            found = line.read(lines[at]) if seen else None
             if found is None:
                 return
             said |= found
         yield from self._hit(start, at, said)
         if self.lines[-1].pattern.loop:
-            yield from self._loop(lines, at + 1, said)
+            yield from self._loop(lines, prices, at + 1, said)
 
-    def _loop(self, lines: Sequence[str], start: int, said: Said) -> Iterator[Hit]:
+    def _loop(
+        self, lines: Sequence[str], prices: Sequence[Prices], start: int, said: Said
+    ) -> Iterator[Hit]:
         last = self.lines[-1]
         for at in range(start, len(lines)):
-            found = last.read(lines[at])
+            found = last.read(lines[at]) if prices[at][-1] else None
             if found is None:
                 return
             yield from self._hit(at, at, said | found)
@@ -194,6 +202,16 @@ class _Search:
             title=" ".join(part for part in (self.document.owner, said.get("code", "")) if part),
         )
         yield Hit(first=first, last=last, finding=finding)
+
+
+def _affordable(prices: Sequence[Prices]) -> int:
+    """From which line on the budget lasts; errors stand at the end of a log."""
+    budget = WORK
+    for index in range(len(prices) - 1, -1, -1):
+        budget -= sum(prices[index])
+        if budget < 0:
+            return index + 1
+    return 0
 
 
 def _places(said: Mapping[str, str]) -> tuple[Place, ...]:

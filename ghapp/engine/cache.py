@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from ghapp.core.seen import Seen
 
+DEPTH: Final = 6
+"""Parts of parts of parts: a pipeline may be a task of a pipeline."""
 STRANGERS: Final = 500
 """Runs whose parts are kept though nobody told of the run itself."""
 
@@ -84,7 +86,8 @@ class Cache:
             return False
         self.children.setdefault(parent, {})[uid] = value
         self.parents[uid] = parent
-        if parent not in self.entries:
+        self.strangers.pop(uid, None)
+        if parent not in self.entries and parent not in self.parents:
             self._keep_stranger(parent)
         return True
 
@@ -102,13 +105,28 @@ class Cache:
         gone itself there is none: a finalizer lets the part be changed once more, and kept anew.
         """
         parent = self.parents.pop(uid, None)
-        if parent is not None and parent not in self.entries:
+        if parent is not None and parent not in self.entries and parent not in self.parents:
             self._drop_children(parent)
         return parent
 
     def children_of(self, uid: str) -> tuple[Any, ...]:
-        """The parts of an object, in no order."""
-        return tuple(self.children.get(uid, {}).values())
+        """The parts of an object, and theirs, in no order."""
+        found: list[Any] = []
+        makers = [uid]
+        for _ in range(DEPTH):
+            parts = [each for maker in makers for each in self.children.get(maker, {}).items()]
+            found += [part for _, part in parts]
+            makers = [part for part, _ in parts]
+        return tuple(found)
+
+    def ancestors(self, uid: str) -> tuple[str, ...]:
+        """The objects that a part belongs to: what it is a part of, what that is a part of, ..."""
+        found: list[str] = []
+        parent = self.parents.get(uid)
+        while parent is not None and len(found) < DEPTH:
+            found.append(parent)
+            parent = self.parents.get(parent)
+        return tuple(found)
 
     def absent(self, keys: frozenset[str], namespace: str) -> list[str]:
         """Objects that we know and a complete list of the namespace does not have."""
@@ -125,3 +143,5 @@ class Cache:
         self.strangers.pop(uid, None)
         for child in self.children.pop(uid, {}):
             self.parents.pop(child, None)
+            if child not in self.entries:  # else it is looked at itself, and needs its parts
+                self._drop_children(child)

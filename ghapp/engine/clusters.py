@@ -289,3 +289,9 @@ class Waiting:
     ) -> bytes:
         """Not yet."""
         raise Retry(self.reason)
+
+    async def whole_log(
+        self, namespace: str, pod: str, container: str, *, limit_bytes: int
+    ) -> bytes:
+        """Not yet."""
+        raise Retry(self.reason)

@@ -130,19 +130,43 @@ class KubeClient:
         The API's own ``limitBytes`` keeps the *first* bytes of those lines, so it only guards us
         against lines without end; then fewer lines are asked for, until their end comes through.
         """
-        path = f"{PODS.path(namespace, pod)}/log"
         while True:
             query = {"tailLines": str(tail_lines), "limitBytes": str(BODY_LIMIT)}
-            request = replace(
-                self._request("GET", path, query={"container": container, **query}),
-                headers={"Accept": "*/*"},  # it is no JSON
-            )
+            request = self._log_request(namespace, pod, container, query)
             kept, size = await self._end(request, limit_bytes)
             if size < BODY_LIMIT:
                 return kept
             if tail_lines == 1:
                 raise _TooLong(f"the last line of the log is longer than {BODY_LIMIT} bytes")
             tail_lines = max(1, tail_lines // 8)
+
+    async def whole_log(
+        self, namespace: str, pod: str, container: str, *, limit_bytes: int
+    ) -> bytes:
+        """A container's log from its beginning, at most so many bytes of it."""
+        query = {"limitBytes": str(limit_bytes)}
+        request = self._log_request(namespace, pod, container, query)
+        return await self._beginning(request, limit_bytes)
+
+    def _log_request(
+        self, namespace: str, pod: str, container: str, query: Mapping[str, str]
+    ) -> "_Request":
+        path = f"{PODS.path(namespace, pod)}/log"
+        asked = self._request("GET", path, query={"container": container, **query})
+        return replace(asked, headers={"Accept": "*/*"})  # it is no JSON
+
+    async def _beginning(self, request: "_Request", limit: int) -> bytes:
+        """The first bytes of an answer, whatever else the server wants to say."""
+        kept = bytearray()
+        async with await self._send(request) as response:
+            try:
+                async for chunk in response.content.iter_any():
+                    kept += chunk
+                    if len(kept) >= limit:
+                        break
+            except (aiohttp.ClientError, OSError) as error:
+                raise unreachable(error, self.connection.base_url) from error
+        return bytes(kept[:limit])
 
     async def _end(self, request: "_Request", limit: int) -> tuple[bytes, int]:
         """The last bytes of an answer, and how long it was."""

@@ -123,7 +123,8 @@ class Source:
         value = event.objects[child.reads]
         parent = child.parent(value)
         if parent is not None and self.cache.put_child(event.head.uid, parent, value):
-            await self._mark(parent)
+            for whole in self.cache.ancestors(event.head.uid):
+                await self._mark(whole)
 
     async def _mark(self, uid: str | None) -> None:
         if uid is not None and uid in self.cache.entries:

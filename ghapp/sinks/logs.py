@@ -1,4 +1,4 @@
-"""The logs of a failed run, read from its pods: they go back on the run's check, masked.
+"""The logs and reports of a run, read from its pods: they go back on the run's check, masked.
 
 Nothing leaves unmasked: the values of the Secrets that a pod could see are read first, and used for
 nothing but to find them in its log. Where they may not be read, the text says so and only what
@@ -10,7 +10,7 @@ only a cluster in trouble is asked again, a few times, because nobody waits for 
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,10 +19,11 @@ from msgspec import Struct
 
 from ghapp import log as logs
 from ghapp.core import excerpts, pods
-from ghapp.core.effects import Effect, ReadLogs
+from ghapp.core.effects import Effect, ReadLogs, ReportSource
 from ghapp.core.excerpts import Piece
 from ghapp.core.model import LogSource, Subject
 from ghapp.core.pods import Pod
+from ghapp.core.run_reports import ReportText, shown_name
 from ghapp.core.source import Resource
 from ghapp.errors import CheckrailError, Reject, Retry
 from ghapp.ports import Access, Clusters, Kube, Receipt, SinkType, Slot
@@ -33,12 +34,20 @@ PODS: Final = Resource("", "v1", "pods", "Pod")
 SECRETS: Final = Resource("", "v1", "secrets", "Secret")
 
 PIECES: Final = 5
-"""Containers whose logs are read."""
+"""Containers whose logs are read, unless a Notification says how many."""
 LINES: Final = 500
 BYTES: Final = 256 * 1024
 """Of one container: what is shown is a quarter of that at most, findings are in more of it."""
+REPORT_BYTES: Final = 2_000_000
+"""Of one report."""
+REPORTS_BYTES: Final = 2 * REPORT_BYTES
+"""Of all reports of a run that are logs: several runs may be read at the same time."""
+REPORT_PODS: Final = 20
+"""Pods that may have written a result, and whose Secrets are read to mask them in it."""
 SECONDS: Final = 10.0
-"""For one part, with its pod and Secrets; all five together stay below the outbox' limit."""
+"""For one part, with its pod and Secrets."""
+ALL_SECONDS: Final = 50.0
+"""For all parts together; the outbox waits for a minute."""
 SECRETS_LIMIT: Final = 50
 """Secrets of one pod."""
 TRIES: Final = 5
@@ -67,15 +76,25 @@ class Logs:
         """Reads, masks, and brings back what the check shall say."""
         if not isinstance(effect, ReadLogs):
             raise Reject(f"{key}: logs takes wishes for logs only")
+        limit = effect.settings.steps or PIECES
         reading = _Reading(
             kube=self.clusters.get(effect.subject.cluster),
             subject=effect.subject,
             last=slot.tries + 1 >= TRIES,
+            limit=limit,
+            lines=max(effect.settings.lines or LINES, LINES),
+            size=BYTES * PIECES // max(limit, PIECES),
+            deadline=asyncio.get_running_loop().time() + ALL_SECONDS,
         )
-        await reading.read(effect.logs)
+        await reading.read(effect)
         async with self._turn:  # in a thread: the loop has other things to do meanwhile
             excerpt = await asyncio.to_thread(
-                excerpts.compose, reading.pieces, reading.secrets, reading.warnings
+                excerpts.compose,
+                reading.pieces,
+                reading.secrets,
+                reading.warnings,
+                reports=reading.reports,
+                settings=effect.settings,
             )
         return Receipt(excerpt=excerpt)
 
@@ -104,42 +123,63 @@ class _Reading:
     subject: Subject
     last: bool
     """What cannot be read now is not tried again."""
+    limit: int
+    """Containers whose logs are read."""
+    lines: int
+    """Of each, at most."""
+    size: int
+    """Bytes of each: more of them share what is read of five."""
+    deadline: float
+    """By the event loop's clock."""
     pieces: list[Piece] = field(default_factory=list)
+    reports: list[ReportText] = field(default_factory=list)
     secrets: set[str] = field(default_factory=set, repr=False)
     warnings: list[str] = field(default_factory=list)
     _known: set[str] = field(default_factory=set)
     """Secrets that were asked for."""
+    _pods_seen: dict[str, Pod] = field(default_factory=dict)
+    """By name: several containers may be in one."""
+    _room: int = REPORTS_BYTES
 
-    async def read(self, sources: Sequence[LogSource]) -> None:
-        """The failing parts; where the source names none, all."""
-        failing = [source for source in sources if source.failed] or sources
-        for source in failing[:PIECES]:
-            await self._source(source)
+    async def read(self, wish: ReadLogs) -> None:
+        """The logs that are shown, and the reports."""
+        for source in wish.logs:
+            if len(self.pieces) >= self.limit:
+                break
+            sentence = await self._said(source.step, self._source(source))
+            if sentence and len(self.pieces) < self.limit:
+                name = shown_name(source.step, source.container)
+                self.pieces.append(Piece(name=name, note=sentence, failed=source.failed))
+        for report in wish.reports:
+            sentence = await self._said(report.name, self._report(report))
+            if sentence:
+                self._read_report(report, note=sentence)
 
-    async def _source(self, source: LogSource) -> None:
+    async def _said(self, step: str, reading: Awaitable[None]) -> str:
+        """Reads in time; what is missing, as a sentence."""
+        now = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(SECONDS):
-                for pod in await self._pods(source):
-                    await self._pod(source, pod)
+            async with asyncio.timeout_at(min(now + SECONDS, self.deadline)):
+                await reading
         except (Retry, TimeoutError) as error:
-            self._tired(source, error)
+            return self._tired(step, error)
         except _Missing as missing:
-            self._note(source, str(missing))
+            return str(missing)
+        return ""
 
-    def _tired(self, source: LogSource, error: Retry | TimeoutError) -> None:
+    def _tired(self, step: str, error: Retry | TimeoutError) -> str:
         """A cluster in trouble: later, or never."""
         reason = error.reason if isinstance(error, Retry) else f"no answer within {SECONDS:.0f} s"
         if not self.last:
             after = error.after if isinstance(error, Retry) else None
             after = None if after is None else min(after, LONGEST_PAUSE)
-            raise Retry(f"the log of {source.step} cannot be read now: {reason}", after=after)
-        log.warning("gave up on a log", step=source.step, reason=reason)
-        self._note(source, f"The cluster did not hand out the log: {reason}")
+            raise Retry(f"the log of {step} cannot be read now: {reason}", after=after)
+        log.warning("gave up on a log", step=step, reason=reason)
+        return f"The cluster did not hand out the log: {reason}"
 
-    def _note(self, source: LogSource, sentence: str) -> None:
-        if len(self.pieces) < PIECES:
-            name = _name(source.step, source.container)
-            self.pieces.append(Piece(name=name, note=sentence))
+    async def _source(self, source: LogSource) -> None:
+        for pod in await self._pods(source):
+            await self._pod(source, pod)
 
     @property
     def _cluster(self) -> Kube:
@@ -147,6 +187,52 @@ class _Reading:
             name = self.subject.cluster
             raise _Missing(f"checkrail is not connected to the cluster {name} any more.")
         return self.kube
+
+    # -- reports ---------------------------------------------------------------------------------
+
+    async def _report(self, report: ReportSource) -> None:
+        """A result is here already; of a log, the whole of it is the report."""
+        if report.text is not None:
+            if not report.parts:
+                self._warn(_UNMASKED.format(f"Nobody knows which pod gave {report.name}."))
+            await self._learn_of_all(report.parts)
+            self._read_report(report, raw=report.text.encode("utf-8", "replace"))
+            return
+        if not report.parts:
+            raise _Missing("It is not there: no such step or result came of this run.")
+        for source in report.parts:
+            for pod in await self._pods(source):
+                await self._learn(pod)
+                raw = await self._whole(pod, source.container)
+                workdir = pods.workdir(pod, source.container)
+                self._read_report(report, raw=raw, workdir=workdir)
+
+    async def _learn_of_all(self, sources: Sequence[LogSource]) -> None:
+        """What whoever may have written a result could see of Secrets."""
+        if len(sources) > REPORT_PODS:
+            self._warn(f"More than {REPORT_PODS} pods ran, so not all of their Secrets are masked.")
+        for source in sources[:REPORT_PODS]:
+            try:
+                for pod in await self._pods(source):
+                    await self._learn(pod)
+            except _Missing as missing:
+                self._warn(_UNMASKED.format(missing))
+
+    async def _whole(self, pod: Pod, container: str) -> bytes:
+        limit = min(REPORT_BYTES, self._room)
+        raw = await self._log(pod, container, limit=limit + 1)
+        if len(raw) > limit:
+            raise _Missing(f"It is longer than the {limit:,} bytes that are left to be read.")
+        self._room -= len(raw)
+        return raw
+
+    def _read_report(
+        self, report: ReportSource, *, raw: bytes = b"", note: str = "", workdir: str = ""
+    ) -> None:
+        said = ReportText(
+            format=report.format, name=report.name, raw=raw, note=note, workdir=workdir
+        )
+        self.reports.append(said)
 
     # -- pods ------------------------------------------------------------------------------------
 
@@ -158,12 +244,19 @@ class _Reading:
         except Reject as error:
             raise _Missing(self._refused(error, "list", "pods")) from error
         read = [_read(manifest) for manifest in found]
-        telling = pods.telling(read, owner=self.subject.uid, limit=PIECES)
+        telling = pods.telling(
+            read, owner=self.subject.uid, limit=self.limit, succeeded=not source.failed
+        )
         if not telling:
             raise _Missing("None of its pods is left, and their logs went with them.")
         return telling
 
     async def _named(self, name: str) -> Pod:
+        if name not in self._pods_seen:
+            self._pods_seen[name] = await self._asked(name)
+        return self._pods_seen[name]
+
+    async def _asked(self, name: str) -> Pod:
         try:
             return _read(await self._get(PODS, name))
         except Reject as error:
@@ -173,7 +266,7 @@ class _Reading:
 
     async def _pod(self, source: LogSource, pod: Pod) -> None:
         names = (source.container,) if source.container else pods.failed(pod)
-        for name in names[: PIECES - len(self.pieces)]:
+        for name in names[: self.limit - len(self.pieces)]:
             self.pieces.append(await self._piece(source, pod, name))
 
     async def _piece(self, source: LogSource, pod: Pod, container: str) -> Piece:
@@ -184,26 +277,26 @@ class _Reading:
         except _Missing as missing:
             note = str(missing)
         return Piece(
-            name=_name(source.step, container),
+            name=shown_name(source.step, container),
             raw=raw,
-            cut=len(raw) >= BYTES,
+            cut=len(raw) >= self.size,
             detail=pods.ending(pod, container),
             note=note,
             workdir=pods.workdir(pod, container),
+            failed=source.failed,
         )
 
-    async def _log(self, pod: Pod, container: str) -> bytes:
+    async def _log(self, pod: Pod, container: str, *, limit: int = 0) -> bytes:
+        """The end of a log, or the first `limit` bytes of it."""
         why = pods.waiting(pod, container)
         if why:
             raise _Missing(f"The container never started: {why}")
+        cluster, where = self._cluster, (self.subject.namespace, pod.metadata.name, container)
         try:
-            raw = await self._cluster.log(
-                self.subject.namespace,
-                pod.metadata.name,
-                container,
-                tail_lines=LINES,
-                limit_bytes=BYTES,
-            )
+            if limit:
+                raw = await cluster.whole_log(*where, limit_bytes=limit)
+            else:
+                raw = await cluster.log(*where, tail_lines=self.lines, limit_bytes=self.size)
         except Reject as error:
             if error.status == 404:
                 name = pod.metadata.name
@@ -268,14 +361,6 @@ _UNMASKED: Final = (
     "{} So the values of its Secrets are not known here,"
     " and only what looks like a token is masked."
 )
-
-
-def _name(step: str, container: str) -> str:
-    """Step and container, where the one does not say the other."""
-    plain = container.removeprefix("step-")
-    if not plain or plain == step:
-        return step or plain
-    return f"{step} / {plain}" if step else plain
 
 
 def _read(manifest: Mapping[str, Any]) -> Pod:

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec.structs import replace
+
+from ghapp.core.audience import Presentation
 from ghapp.core.decide import Rules, decide
 from ghapp.core.effects import EmitEvent, SetCheck
 from ghapp.core.seen import Seen
@@ -19,6 +22,7 @@ from tests.core.builders import EVERYBODY
 
 Json = dict[str, Any]
 RULES = Rules(born=recorded.LONG_AGO, horizon=recorded.LONG_AGO)
+ASKED = replace(EVERYBODY, presentation=Presentation(drift=True))
 CLAIM = {"checkrail.dev/repository": "acme/shop", "checkrail.dev/commit": SHA}
 
 
@@ -35,6 +39,8 @@ class State:
     children: tuple[Json, ...] = ()
     deleted: bool = False
     claimed: bool = True
+    drift: bool = False
+    """A Notification asks for drift."""
 
 
 @dataclass(slots=True)
@@ -65,7 +71,11 @@ def _look(result: Told, state: State, manifest: Json, *, deleted: bool) -> None:
     if look is None:
         return
     decision = decide(
-        result.rows.get(look.subject.key), look, gone=deleted, audience=EVERYBODY, rules=RULES
+        result.rows.get(look.subject.key),
+        look,
+        gone=deleted,
+        audience=ASKED if state.drift else EVERYBODY,
+        rules=RULES,
     )
     for seen in decision.seen:
         result.rows[seen.look.subject.key] = seen
@@ -388,6 +398,28 @@ def helm_releases() -> Iterator[State]:
     yield from _helm_turns(first)
 
 
+def _drifts(drifted: Json) -> Iterator[State]:
+    corrected = helm.cond("Drifted", "False", "NoDriftDetected")
+    (begun, ended) = (
+        helm.release(helm.READY, helm.RELEASED, condition, history=helm.NOW)
+        for condition in (drifted, corrected)
+    )
+    yield State(
+        words="`DriftDetected`, where a Notification says `drift: true`",
+        manifests=(begun,),
+        before=(helm.STATES["deployed"][0],),
+        drift=True,
+        test="test_flux_helmrelease.py::test_drift_is_shown_and_fails_nothing",
+    )
+    yield State(
+        words="`NoDriftDetected` after that",
+        manifests=(ended,),
+        before=(begun,),
+        drift=True,
+        test="test_flux_helmrelease.py::test_drift_is_shown_and_fails_nothing",
+    )
+
+
 def _helm_turns(first: Json) -> Iterator[State]:
     states = helm.STATES
     repaired = [helm.snapshot(3, "deployed", "6.6.1"), *helm.BROKEN]
@@ -404,6 +436,7 @@ def _helm_turns(first: Json) -> Iterator[State]:
         before=(states["deployed"][0],),
         test="test_flux_helmrelease.py::test_drift_is_shown_and_fails_nothing",
     )
+    yield from _drifts(drifted)
     yield State(
         words="suspended before it came to an end",
         manifests=(helm.release(helm.LOOKING, attempted="", spec=helm.SUSPENDED),),

@@ -465,6 +465,8 @@ def test_drift_is_shown_and_fails_nothing() -> None:
     (_, drift) = found.steps
     assert (drift.name, drift.tolerated) == ("drift", True)
     assert drift.detail == "Deployment/apps/podinfo changed"
+    (_, happened) = found.occurrences
+    assert (happened.type, happened.description) == ("flux-helmrelease.drifted", drift.detail)
     corrected = cond("Drifted", "False", "NoDriftDetected")
     assert len(look(release(READY, RELEASED, corrected, history=NOW)).steps) == 1
 

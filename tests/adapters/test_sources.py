@@ -16,7 +16,8 @@ OPENING = """\
 # What each state becomes
 
 For each source, each of its states: the check on the commit, the CDEvents (`dev.cdevents.` in
-front and the version behind left out; the outcome in brackets), and the test that goes into it.
+front, of drift `dev.cdeventsx.`, and the version behind left out; the outcome in brackets), and
+the test that goes into it.
 Written by a test (`GOLDEN=write`), from what checkrail does.
 
 The events are those of somebody who sees the object for the first time in this state, or in the

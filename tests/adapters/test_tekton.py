@@ -483,7 +483,7 @@ RESULTS = [
         (task_run, "taskResults"),
     ],
 )
-def test_results_are_shown_as_text_and_never_in_full(made: Any, field: str) -> None:
+def test_results_are_text_without_passwords(made: Any, field: str) -> None:
     found = look(made(condition("True", "Succeeded"), **{field: RESULTS})).results
     assert found == (
         ("coverage", "81.4"),
@@ -494,11 +494,12 @@ def test_results_are_shown_as_text_and_never_in_full(made: Any, field: str) -> N
     )
 
 
-def test_a_long_result_is_cut_and_many_are_counted() -> None:
+def test_a_long_result_is_whole_until_all_together_are_too_long() -> None:
     long = [{"name": "n" * 200, "value": "v" * 5000}] * 80
     found = look(run(condition("True", "Succeeded"), results=long)).results
     assert len(found) == 50
-    assert {len(text) for pair in found for text in pair} == {100}
+    assert {len(name) for name, _ in found} == {100}
+    assert [len(value) for _, value in found] == [5_000] * 12 + [100] * 38
 
 
 def test_results_name_the_commit_in_either_version() -> None:

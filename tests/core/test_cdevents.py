@@ -36,10 +36,14 @@ def validators() -> dict[str, Any]:
     for schema in schemas:
         context = schema.get("properties", {}).get("context", {}).get("properties", {})
         for name in context.get("type", {}).get("enum", ()):
-            found[name] = Draft202012Validator(
-                schema, registry=registry, format_checker=Draft202012Validator.FORMAT_CHECKER
-            )
-    return found
+            found[name] = _validator(schema, registry)
+    custom = _validator(json.loads((SCHEMAS / "custom" / "schema.json").read_text()), registry)
+    return {**found, **{cdevents.full_type(name): custom for name in cdevents.CUSTOM}}
+
+
+def _validator(schema: Any, registry: Any) -> Draft202012Validator:
+    checker = Draft202012Validator.FORMAT_CHECKER
+    return Draft202012Validator(schema, registry=registry, format_checker=checker)
 
 
 def everything() -> list[EmitEvent]:
@@ -68,6 +72,9 @@ def everything() -> list[EmitEvent]:
     for name in ("environment.modified", "incident.detected", "incident.resolved"):
         occurrence = Occurrence(type=name, key="A", at=T0, artifact="pkg:generic/apps@A")
         events.append(occurrence_event(environment_look(), occurrence, "chain", "A"))
+    for name in cdevents.CUSTOM:
+        drifted = Occurrence(type=name, key="T", at=T0, artifact="pkg:helm/shop@1.1.0")
+        events.append(occurrence_event(release_look(Phase.SUCCEEDED), drifted, "chain", ""))
     return events
 
 
@@ -99,7 +106,14 @@ def test_every_event_satisfies_its_official_schema() -> None:
 @needs_schemas
 def test_the_types_are_those_of_the_specification() -> None:
     known = set(validators())
-    assert {f"dev.cdevents.{name}.{version}" for name, version in cdevents.TYPES.items()} <= known
+    assert {cdevents.full_type(name) for name in cdevents.TYPES} <= known
+
+
+def test_our_own_types_are_named_as_the_specification_wants() -> None:
+    assert [cdevents.full_type(name) for name in cdevents.CUSTOM] == [
+        "dev.cdeventsx.flux-helmrelease.drifted.0.1.0",
+        "dev.cdeventsx.flux-helmrelease.corrected.0.1.0",
+    ]
 
 
 def test_an_id_tells_apart_clusters_runs_types_and_turns_and_nothing_else() -> None:

@@ -5,6 +5,7 @@ The parts (cleaning, folding, masks, matchers) have tests of their own; reading 
 
 import dataclasses
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,11 +13,14 @@ from msgspec.structs import replace
 
 from ghapp.core import excerpts
 from ghapp.core.annotations import Annotation, Level
+from ghapp.core.audience import Presentation
 from ghapp.core.decide import NOTHING, Decision, decide, excerpted, noticed
 from ghapp.core.effects import ReadLogs, SetCheck
 from ghapp.core.excerpts import ANNOTATION_BYTES, Piece, compose
 from ghapp.core.logtext import BUDGET
-from ghapp.core.model import LogSource, Observation, Phase
+from ghapp.core.model import LogSource, LogsWhen, Observation, Phase
+from ghapp.core.notification import LogSettings, Report
+from ghapp.core.problem_matcher import Pattern, ProblemMatcher
 from ghapp.core.seen import Excerpt, Notice, Seen
 from tests.core.builders import EVERYBODY, RULES, at, release_look, run_look, tell
 
@@ -97,6 +101,84 @@ def test_each_attempt_of_a_long_lived_object_is_read_anew() -> None:
     assert the_check(again).check.text == ""
     assert [wish.key for wish in wishes(again)] != [wish.key for wish in wishes(first)]
     assert len(wishes(again)) == 1
+
+
+def wish(look: Observation, settings: LogSettings) -> ReadLogs | None:
+    """What is wanted of a run that documents say this about."""
+    audience = replace(EVERYBODY, presentation=Presentation(logs=settings))
+    decision = decide(None, look, audience=audience, rules=RULES)
+    return next(iter(wishes(decision)), None)
+
+
+OTHERS = (LogSource(step="lint", pod="q", container="step-lint"),)
+ALL = (*LOGS, *OTHERS)
+JUNIT = Report(format="junit", result="tests")
+TESTED = (("tests", "<testsuite/>"),)
+
+
+@pytest.mark.parametrize(
+    ("phase", "when", "noted", "logs"),
+    [
+        (Phase.FAILED, None, None, LOGS),
+        (Phase.FAILED, "failed", None, LOGS),
+        (Phase.ERRORED, "always", None, ALL),
+        (Phase.FAILED, "never", None, None),
+        (Phase.SUCCEEDED, None, None, None),
+        (Phase.SUCCEEDED, "failed", None, None),
+        (Phase.SUCCEEDED, "always", None, ALL),
+        (Phase.CANCELLED, "always", None, ALL),
+        (Phase.CANCELLED, None, None, None),
+        (Phase.RUNNING, "always", None, None),
+        (Phase.SUCCEEDED, None, "always", ALL),
+        (Phase.SUCCEEDED, "never", "always", ALL),
+        (Phase.FAILED, "always", "never", None),
+        (Phase.FAILED, "always", "failed", LOGS),
+        (Phase.FAILED, "never", "failed", LOGS),
+        (Phase.SUCCEEDED, "always", "failed", None),
+    ],
+)
+def test_a_notification_says_whose_logs_are_shown_and_the_run_itself_has_the_last_word(
+    phase: Phase, when: LogsWhen | None, noted: LogsWhen | None, logs: tuple[LogSource, ...] | None
+) -> None:
+    found = wish(run_look(phase, logs=ALL, logs_when=noted), LogSettings(when=when))
+    assert (found.logs if found else None) == logs
+
+
+@pytest.mark.parametrize(
+    ("phase", "when", "logs", "reports"),
+    [
+        (Phase.SUCCEEDED, None, (), 1),
+        (Phase.FAILED, None, LOGS, 1),
+        (Phase.SUCCEEDED, "always", ALL, 1),
+        (Phase.CANCELLED, None, None, 0),
+        (Phase.SUCCEEDED, "never", None, 0),
+        (Phase.FAILED, "never", None, 0),
+    ],
+)
+def test_a_report_is_read_of_a_run_that_succeeded_too_and_then_only_that(
+    phase: Phase, when: LogsWhen | None, logs: tuple[LogSource, ...] | None, reports: int
+) -> None:
+    look = run_look(phase, logs=ALL, results=TESTED)
+    found = wish(look, LogSettings(when=when, reports=(JUNIT,)))
+    assert (found.logs if found else None) == logs
+    assert len(found.reports if found else ()) == reports
+
+
+def test_a_report_that_is_not_there_is_no_reason_to_read_anything() -> None:
+    settings = LogSettings(reports=(JUNIT,))
+    assert wish(run_look(Phase.SUCCEEDED, logs=ALL), settings) is None
+    assert wish(run_look(Phase.FAILED), settings) is None
+    failed = wish(run_look(Phase.FAILED, logs=ALL), settings)
+    assert failed is not None
+    assert [one.text for one in failed.reports] == [None]
+
+
+def test_a_wish_carries_what_documents_say_and_outlives_the_process() -> None:
+    settings = LogSettings(steps=3, lines=7, line_length=40, reports=(JUNIT,))
+    found = wish(run_look(Phase.FAILED, logs=ALL, results=TESTED), settings)
+    assert found is not None
+    assert found.settings == settings
+    assert msgspec.json.decode(msgspec.json.encode(found), type=ReadLogs) == found
 
 
 # --- what the check shows -----------------------------------------------------------------------
@@ -184,6 +266,57 @@ def test_more_annotations_than_anybody_reads_are_counted() -> None:
     size = sum(len(one.message) + len(one.raw_details) for one in excerpt.annotations)
     assert 0 < size <= ANNOTATION_BYTES
     assert f"{200 - len(excerpt.annotations)} more annotations are not shown." in excerpt.text
+
+
+def test_as_many_lines_as_wanted_are_shown_and_long_ones_lose_their_middle() -> None:
+    log = "".join(f"{number} {'é' * 100} end\n" for number in range(50))
+    settings = LogSettings(lines=3, line_length=21)
+    text = compose([Piece(name="a", raw=log.encode())], (), (), settings=settings).text
+    body = text.partition("```\n")[2].partition("\n```")[0].split("\n")
+    assert body == [
+        "[… 47 earlier lines …]",
+        *(f"{number} ééééééé…éééééé end" for number in (47, 48, 49)),
+    ]
+    assert all(len(line) == 21 for line in body[1:])
+
+
+def test_a_part_that_did_not_fail_is_folded_behind_those_that_did() -> None:
+    pieces = [Piece(name="fine", raw=b"x\n", failed=False), Piece(name="bad", raw=b"y\n")]
+    text = compose(pieces, (), ()).text
+    assert text.index("bad") < text.index("fine")
+    assert "<details><summary>step <code>fine</code>" in text
+
+
+SHOUT = ProblemMatcher(
+    owner="shout",
+    pattern=(Pattern(regexp=r"^!! (\S+) (\d+) (.+)$", file=1, line=2, message=3),),
+)
+SLOW = ProblemMatcher(
+    owner="slow", pattern=(Pattern(regexp=r"(.*)a(.*)b(.*)!", file=1, message=2),)
+)
+
+
+def test_matchers_of_the_configuration_work_beside_those_that_are_built_in() -> None:
+    raw = b"!! shop/a.py 3 not like this\nshop/b.py:4:1: E501 too long\n"
+    excerpt = compose([Piece(name="a", raw=raw)], (), (), settings=LogSettings(matchers=(SHOUT,)))
+    assert [(one.path, one.start_line) for one in excerpt.annotations] == [
+        ("shop/a.py", 3),
+        ("shop/b.py", 4),
+    ]
+
+
+def test_a_matcher_that_a_log_makes_slow_is_left_out_and_said_so() -> None:
+    raw = ("ab!" * 12 + "\n").encode() * 400 + b"!! shop/a.py 3 not like this\n"
+    settings = LogSettings(matchers=(SLOW, SHOUT))
+    excerpt = compose([Piece(name="a", raw=raw)], (), (), settings=settings)
+    assert "⚠️ The problem matcher slow was left out" in excerpt.text
+    assert [one.path for one in excerpt.annotations] == ["shop/a.py"]
+
+
+def test_a_matcher_that_this_version_refuses_is_left_out_and_said_so() -> None:
+    broken = ProblemMatcher(owner="odd", pattern=(Pattern(regexp="(", file=1, message=1),))
+    excerpt = compose([Piece(name="a")], (), (), settings=LogSettings(matchers=(broken,)))
+    assert "odd" in excerpt.text.partition("<details")[0]
 
 
 @given(

@@ -27,6 +27,8 @@ STEPS = st.lists(
         failed=st.booleans(),
         detail=ANY_TEXT,
         note=ANY_TEXT,
+        lines=st.integers(1, 600),
+        length=st.none() | st.integers(20, 200),
     ),
     max_size=12,
 )
@@ -258,3 +260,15 @@ def test_what_was_masked_does_not_grow_together_again() -> None:
 def test_ten_megabytes_in_one_line_are_no_trouble() -> None:
     text = clean("\x1b[31m" + "é" * 5_000_000)
     assert len(fold([StepLog(name="s", text=text, failed=True)]).encode()) <= logtext.BUDGET
+
+
+@given(st.text(max_size=300), st.integers(20, 60))
+def test_a_shortened_line_has_its_two_ends_and_never_more_characters(
+    line: str, length: int
+) -> None:
+    for before, after in zip(
+        line.split("\n"), logtext.shorten(line, length).split("\n"), strict=True
+    ):
+        assert len(after) <= length
+        head, mark, end = after.partition("…")
+        assert after == before or (mark and before.startswith(head) and before.endswith(end))

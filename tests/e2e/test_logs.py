@@ -5,6 +5,7 @@ sinks/test_logs; batches of annotations in all weathers are in sinks/test_github
 """
 
 import base64
+import textwrap
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -60,25 +61,39 @@ class Story:
     async def fail(self) -> None:
         for task, code in (("clone", 0), ("lint", 0), ("test", 2)):
             self.taskrun(task, code)
+        await self.heard(3)
+        self.w.step(self.run, "Failed", "False")
+
+    async def succeed(self) -> None:
+        for task in ("clone", "lint", "test"):
+            self.taskrun(task, 0)
+        await self.heard(3)
+        self.w.step(self.run, "Succeeded", "True")
+
+    async def heard(self, parts: int) -> None:
+        """Until the product knows how all parts ended."""
         watch = self.checkrail.watch
         assert watch is not None
         (source,) = (one for one in watch.sources if one.adapter.name == "tekton-pipelinerun")
         uid = self.run["metadata"]["uid"]
-        await until(lambda: len(source.cache.children_of(uid)) == 3)
+        await until(lambda: len(source.cache.children_of(uid)) == parts)
         await until(lambda: all(one.status for one in source.cache.children_of(uid)))
-        self.w.step(self.run, "Failed", "False")
 
-    def taskrun(self, task: str, code: int) -> None:
-        """As Tekton leaves it."""
-        uid = self.run["metadata"]["uid"]
-        owner = {"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "name": "build-1"}
-        name = f"build-1-{task}"
-        metadata = {
+    def part(self, name: str, task: str, maker: Mapping[str, Any]) -> dict[str, Any]:
+        """The metadata of what a PipelineRun made."""
+        owner, uid = maker["metadata"]["name"], maker["metadata"]["uid"]
+        reference = {"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "name": owner}
+        return {
             "name": name,
             "namespace": "ci",
             "labels": {"tekton.dev/pipelineTask": task, "tekton.dev/pipelineRunUID": uid},
-            "ownerReferences": [{**owner, "uid": uid, "controller": True}],
+            "ownerReferences": [{**reference, "uid": uid, "controller": True}],
         }
+
+    def taskrun(self, task: str, code: int, maker: Mapping[str, Any] | None = None) -> None:
+        """As Tekton leaves it."""
+        name = f"build-1-{task}"
+        metadata = self.part(name, task, maker or self.run)
         manifest = {"apiVersion": "tekton.dev/v1", "kind": "TaskRun", "metadata": metadata}
         verdict = ("False", "Failed") if code else ("True", "Succeeded")
         status = {
@@ -129,6 +144,23 @@ async def story(folder: Path, **settings: Any) -> AsyncIterator[Story]:
     wire = Wire()
     async with world(folder, middlewares=[wire.tap]) as w, w.running(**settings) as checkrail:
         yield Story(w, wire, checkrail)
+
+
+NOTIFICATION = """
+apiVersion: checkrail.dev/v1alpha1
+kind: ClusterNotification
+metadata: {name: logs}
+spec:
+"""
+
+
+@asynccontextmanager
+async def configured(folder: Path, spec: str, **settings: Any) -> AsyncIterator[Story]:
+    """A story with a document that says how runs look."""
+    document = folder / "notification.yaml"
+    document.write_text(NOTIFICATION + textwrap.indent(textwrap.dedent(spec), "  "))
+    async with story(folder, config=document, **settings) as s:
+        yield s
 
 
 def make_secrets(w: World) -> Mapping[str, Any]:
@@ -295,3 +327,113 @@ async def test_an_answer_to_a_click_leaves_the_log_where_it_is(tmp_path: Path) -
         await until(lambda: "needs write access" in (check.summary or ""))
         assert "the log" in (check.text or "")
         assert len(check.annotations) == 1
+
+
+# --- what documents say of logs -----------------------------------------------------------------
+
+REPORT = (
+    '<testsuite><testcase name="a"/><testcase name="b" file="src/shop.py" line="3">'
+    '<failure message="{}"/></testcase></testsuite>'
+)
+REPORTS = """
+    logs:
+      reports:
+        - {format: junit, step: test / main}
+"""
+
+
+async def test_a_run_that_succeeded_shows_its_test_report_and_not_its_log(tmp_path: Path) -> None:
+    async with configured(tmp_path, REPORTS) as s:
+        s.pod(REPORT.format("it is " + SECRETS["env"]), **make_secrets(s.w))
+        await s.begin()
+        await s.succeed()
+        await until(lambda: s.check.text)
+        assert s.check.conclusion == "success"
+        assert s.check.text == "📋 JUnit report test / main: 2 tests: 1 passed, 1 failed\n\n"
+        (note,) = s.check.annotations
+        assert (note["path"], note["message"]) == ("src/shop.py", "it is ***")
+        assert await until_settled(s) == 0
+        assert SECRETS["env"].encode() not in stored(tmp_path)
+
+
+async def test_logs_look_as_a_notification_says_and_may_be_shown_always(tmp_path: Path) -> None:
+    settings = """
+        logs:
+          when: always
+          lines: 2
+          lineLength: 20
+          matchers:
+            - owner: shout
+              pattern: [{regexp: "^!! (\\\\S+) (.+)$", file: 1, message: 2}]
+    """
+    async with configured(tmp_path, settings) as s:
+        s.pod("first\n" + "x" * 99 + "\n!! src/shop.py not like this\n")
+        await s.begin()
+        await s.succeed()
+        await until(lambda: s.check.text)
+        assert "\n[… 1 earlier lines …]\nxxxxxxxxxx…xxxxxxxxx\n" in (s.check.text or "")
+        assert [note["path"] for note in s.check.annotations] == ["src/shop.py"]
+
+
+async def test_what_is_off_for_all_no_document_and_no_run_turns_on(tmp_path: Path) -> None:
+    async with configured(tmp_path, "logs: {when: always}", logs=False) as s:
+        s.pod("the log\n")
+        s.run = s.w.pipelinerun("build-1", annotations={"checkrail.dev/logs": "always"})
+        await until(s.w.checks)
+        await s.fail()
+        await until(lambda: s.check.conclusion)
+        assert await until_settled(s) == 0
+        assert s.check.text is None
+        assert not {"pods", "pods/log"} & {resource for _, resource in s.w.kube.requests}
+
+
+async def test_a_run_itself_has_the_last_word_on_its_log(tmp_path: Path) -> None:
+    async with configured(tmp_path, "logs: {when: always}") as s:
+        s.pod("the log\n")
+        s.run = s.w.pipelinerun("build-1", annotations={"checkrail.dev/logs": "never"})
+        await until(s.w.checks)
+        await s.fail()
+        await until(lambda: s.check.conclusion)
+        assert await until_settled(s) == 0
+        assert s.check.text is None
+        assert not {"pods", "pods/log"} & {resource for _, resource in s.w.kube.requests}
+
+
+async def test_a_pipeline_in_a_pipeline_shows_the_step_that_failed_in_it(tmp_path: Path) -> None:
+    async with story(tmp_path) as s:
+        s.pod("deep down\n")
+        await s.begin()
+        metadata = s.part("build-1-deploy", "deploy", s.run)
+        manifest = {"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": metadata}
+        child = s.w.kube.create({**manifest, "spec": {"pipelineRef": {"name": "deploy"}}})
+        s.taskrun("test", 2, child)
+        s.w.step(child, "Failed", "False")
+        await s.heard(2)
+        s.w.step(s.run, "Failed", "False")
+        check = await s.told()
+        assert "<code>deploy / test / main</code> · exit code 2" in (check.text or "")
+        assert "deep down" in (check.text or "")
+        assert len(s.w.checks()) == 1
+
+
+async def test_drift_of_a_release_is_told_to_consumers_who_ask_for_it(tmp_path: Path) -> None:
+    async with configured(tmp_path, "drift: true") as s:
+        s.w.release()
+        told = ["service.deployed"]
+        await until(lambda: s.w.consumer.types == told)
+        drift(s.w, "True", "DriftDetected", seconds=90)
+        told += ["flux-helmrelease.drifted"]
+        await until(lambda: s.w.consumer.types == told)
+        drift(s.w, "False", "NoDriftDetected", seconds=120)
+        told += ["flux-helmrelease.corrected"]
+        await until(lambda: s.w.consumer.types == told)
+
+
+def drift(w: World, status: str, reason: str, *, seconds: float) -> None:
+    """helm-controller compares the cluster with what Helm deployed."""
+    (release,) = w.kube.list("HelmRelease", "dev")
+    others = [one for one in release["status"]["conditions"] if one["type"] != "Drifted"]
+    said = {"type": "Drifted", "status": status, "reason": reason, "message": "Deployment shop"}
+    drifted = {**said, "lastTransitionTime": stamp(release, seconds)}
+    value = {"status": {"conditions": [*others, drifted]}}
+    w.kube.patch("HelmRelease", "dev", "shop", value, subresource="status")

@@ -56,6 +56,38 @@ def test_parts_may_be_told_before_what_they_are_parts_of() -> None:
     assert cache.children_of("u") == ("task",)
 
 
+def test_the_parts_of_parts_belong_to_the_whole_and_go_with_it() -> None:
+    cache = Cache()
+    cache.put("root", "ci", "run", "running")
+    cache.put_child("leaf", "inner", "a task of the inner run")  # heard of before its maker
+    cache.put_child("inner", "root", "the inner run")
+    assert cache.children_of("root") == ("the inner run", "a task of the inner run")
+    assert cache.ancestors("leaf") == ("inner", "root")
+    assert cache.strangers == {}
+    cache.settle("root")
+    assert (cache.children, cache.parents) == ({}, {})
+
+
+def test_a_part_that_is_looked_at_itself_keeps_its_parts() -> None:
+    cache = Cache()
+    cache.put("root", "ci", "run", "running")
+    cache.put("inner", "ci", "inner", "running")
+    cache.put_child("inner", "root", "the inner run")
+    cache.put_child("leaf", "inner", "a task of the inner run")
+    cache.settle("root")
+    assert cache.children_of("inner") == ("a task of the inner run",)
+
+
+def test_a_ring_of_parts_is_walked_and_dropped_once() -> None:
+    cache = Cache()
+    cache.put_child("a", "b", "a")
+    cache.put_child("b", "a", "b")
+    assert set(cache.children_of("a")) == {"a", "b"}
+    assert len(cache.ancestors("a")) <= 6
+    cache.settle("a")
+    assert (cache.children, cache.parents) == ({}, {})
+
+
 def test_a_part_is_kept_as_it_was_told_last() -> None:
     cache = Cache()
     cache.put_child("c", "u", "running")

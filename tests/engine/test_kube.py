@@ -315,6 +315,28 @@ async def test_a_log_that_ends_before_its_end_is_a_retry() -> None:
     assert isinstance(error, Retry)
 
 
+@pytest.mark.parametrize(("limit", "told"), [(3, "one"), (100, "one\ntwo\n")])
+async def test_a_whole_log_begins_at_its_beginning(limit: int, told: str) -> None:
+    api = kube_api()
+    api.create(pod("a"))
+    api.set_log("ci", "a", "main", "one\ntwo\n")
+    async with served(api.app()) as url, client(url) as cluster:
+        raw = await cluster.whole_log("ci", "a", "main", limit_bytes=limit)
+    assert raw.decode() == told
+
+
+async def test_of_a_server_that_knows_no_limit_no_more_is_read() -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:  # until the client goes away
+            await response.write(b"x" * 10_000)
+
+    async with served(app_of(answer)) as url, client(url) as cluster:
+        raw = await cluster.whole_log("ci", "a", "main", limit_bytes=25_000)
+    assert raw == b"x" * 25_000
+
+
 @pytest.mark.parametrize("status", [400, 403, 404])
 async def test_a_log_that_is_refused_is_a_reject_with_the_servers_words(status: int) -> None:
     body = b'{"kind":"Status","reason":"Why","message":"no log"}'

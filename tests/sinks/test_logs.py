@@ -1,4 +1,4 @@
-"""The logs of failed runs, against the Kubernetes stand-in: what is read, masked, and said instead.
+"""The logs and reports of runs, against the Kubernetes stand-in: read, masked, or said instead.
 
 Left to others: how a log is cleaned, cut and folded (core), what a check makes of it (e2e), the
 answers of an API server in general (engine/test_kube).
@@ -13,16 +13,18 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from msgspec.structs import replace
 
 from ghapp.core import cdevents
 from ghapp.core.annotations import Annotation
-from ghapp.core.effects import ReadLogs
+from ghapp.core.effects import ReadLogs, ReportSource
 from ghapp.core.model import LogSource, Milestone, Subject
+from ghapp.core.notification import LogSettings
 from ghapp.core.seen import Excerpt
 from ghapp.demo.kube import KubeApi
 from ghapp.errors import Reject, Retry
 from ghapp.ports import Slot
-from ghapp.sinks.logs import LONGEST_PAUSE, PIECES, SINK, TRIES, Logs
+from ghapp.sinks.logs import LONGEST_PAUSE, PIECES, REPORT_BYTES, SINK, TRIES, Logs
 from tests.core.builders import T0, run_look
 from tests.engine.kube_rig import client, kube_api, served
 
@@ -77,9 +79,16 @@ def make_secret(api: KubeApi, name: str, **values: str) -> None:
     api.create({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data})
 
 
-def wish(*sources: LogSource) -> ReadLogs:
-    default = LogSource(step="unit", pod=POD, container=BOX, failed=True)
-    return ReadLogs(subject=SUBJECT, logs=sources or (default,))
+UNIT = LogSource(step="unit", pod=POD, container=BOX, failed=True)
+
+
+def wish(*sources: LogSource, **settings: Any) -> ReadLogs:
+    return ReadLogs(subject=SUBJECT, logs=sources or (UNIT,), settings=LogSettings(**settings))
+
+
+def reports(*sources: ReportSource) -> ReadLogs:
+    """Nothing but reports."""
+    return ReadLogs(subject=SUBJECT, logs=(), reports=sources)
 
 
 async def told(sink: Logs, effect: ReadLogs | None = None, tries: int = 0) -> Excerpt:
@@ -215,6 +224,179 @@ async def test_no_more_than_five_containers_are_read(api: KubeApi, sink: Logs) -
         sources.append(LogSource(step=f"s{number}", pod=f"p-{number}", container=BOX, failed=True))
     text = (await told(sink, wish(*sources))).text
     assert text.count("<details") == PIECES
+    for steps in (2, PIECES + 1):
+        assert (await told(sink, wish(*sources, steps=steps))).text.count("<details") == steps
+
+
+async def test_more_lines_than_usual_are_read_where_somebody_wants_to_see_them(
+    api: KubeApi, sink: Logs
+) -> None:
+    make_pod(api)
+    api.set_log("ci", POD, BOX, "".join(f"{number}\n" for number in range(2_000)))
+    for lines in (10, 900):
+        text = (await told(sink, wish(lines=lines))).text
+        assert f"\n{2_000 - lines}\n" in text
+        assert f"\n{1_999 - lines}\n" not in text
+
+
+async def test_of_few_lines_that_are_shown_findings_are_looked_for_in_all(
+    api: KubeApi, sink: Logs
+) -> None:
+    make_pod(api)
+    api.set_log("ci", POD, BOX, "a.py:3:5: E501 too long\n" + "more\n" * 50)
+    excerpt = await told(sink, wish(lines=2))
+    assert "E501" not in excerpt.text
+    assert len(excerpt.annotations) == 1
+
+
+async def test_a_part_that_did_not_fail_is_shown_as_such(api: KubeApi, sink: Logs) -> None:
+    make_pod(api, statuses=[ended(BOX, 0, "Completed")])
+    api.set_log("ci", POD, BOX, "all is well\n")
+    text = (await told(sink, wish(replace(UNIT, failed=False)))).text
+    assert text.startswith("<details><summary>step <code>unit</code></summary>")
+    assert "all is well" in text
+
+
+async def test_of_a_job_that_succeeded_the_pod_that_did_is_read(api: KubeApi, sink: Logs) -> None:
+    make_pod(api, "m-1", owner="u-1", labels={"job": "m"}, statuses=[ended(BOX, 0)])
+    api.patch("Pod", "ci", "m-1", {"status": {"phase": "Succeeded"}}, subresource="status")
+    make_pod(api, "m-2", owner="u-1", labels={"job": "m"})
+    for name in ("m-1", "m-2"):
+        api.set_log("ci", name, BOX, f"log of {name}\n")
+    for failed, name in ((False, "m-1"), (True, "m-2")):
+        source = LogSource(step="pods 1/1", selector="job=m", failed=failed)
+        text = (await told(sink, wish(source))).text
+        assert [f"log of {each}" in text for each in ("m-1", "m-2")] == [
+            name == "m-1",
+            name == "m-2",
+        ]
+
+
+# --- reports ------------------------------------------------------------------------------------
+
+JUNIT = (
+    '<testsuite><testcase name="a"/><testcase name="b" file="shop/cart.py" line="7">'
+    '<failure message="{}"/></testcase></testsuite>'
+)
+COUNTS = "2 tests: 1 passed, 1 failed"
+
+
+def step_report(*parts: LogSource) -> ReportSource:
+    return ReportSource(format="junit", name="unit", parts=parts or (UNIT,))
+
+
+def result_report(text: str, *parts: LogSource) -> ReportSource:
+    return ReportSource(format="junit", name="tests", text=text, parts=parts or (UNIT,))
+
+
+async def test_the_whole_log_of_a_step_is_its_report(api: KubeApi, sink: Logs) -> None:
+    make_pod(api, POD, {"workingDir": "/workspace/source/web"})
+    long = "<system-out>" + "line\n" * 100_000 + "</system-out><testcase"
+    api.set_log("ci", POD, BOX, JUNIT.format("no").replace("<testcase", long, 1))
+    excerpt = await told(sink, reports(step_report()))
+    assert excerpt.text == f"📋 JUnit report unit: {COUNTS}\n\n"
+    assert [(one.path, one.start_line) for one in excerpt.annotations] == [("web/shop/cart.py", 7)]
+
+
+async def test_a_report_stands_before_the_logs(api: KubeApi, sink: Logs) -> None:
+    make_pod(api)
+    api.set_log("ci", POD, BOX, "the log\n")
+    both = replace(wish(), reports=(result_report(JUNIT.format("no")),))
+    text = (await told(sink, both)).text
+    assert text.index(COUNTS) < text.index("the log")
+
+
+@pytest.mark.parametrize("kind", ["step", "result"])
+async def test_secrets_are_masked_in_reports_wherever_they_are_read(
+    api: KubeApi, sink: Logs, kind: str
+) -> None:
+    secret = "correct & <horse>"
+    make_secret(api, "db", password=secret)
+    make_pod(api, POD, {"env": [env("db", "password")]})
+    raw = JUNIT.format(html.escape(f"got {secret}, ghp_{'a1B2' * 9}"))
+    api.set_log("ci", POD, BOX, raw)
+    source = step_report() if kind == "step" else result_report(raw)
+    (one,) = (await told(sink, reports(source))).annotations
+    assert one.message == "got ***, ***"
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (ReportSource(format="junit", name="tests"), "no such step or result"),
+        (step_report(replace(UNIT, pod="gone")), "The pod gone is gone, and its log with it."),
+        (step_report(replace(UNIT, container="step-x")), "step-x is not valid for pod"),
+        (step_report(), "JUnit report unit cannot be read: this is not XML"),
+        (result_report("{"), "JUnit report tests cannot be read: this is not XML"),
+        (result_report(""), "JUnit report tests: it is empty."),
+    ],
+)
+async def test_a_report_that_is_missing_or_broken_is_one_sentence(
+    api: KubeApi, sink: Logs, source: ReportSource, said: str
+) -> None:
+    make_pod(api)
+    api.set_log("ci", POD, BOX, "no report\n")
+    text = await sentence(sink, reports(source))
+    assert said in text
+    assert text.count("\n\n") == 1
+
+
+async def test_a_report_is_read_up_to_a_size_and_not_a_byte_more(api: KubeApi, sink: Logs) -> None:
+    make_pod(api)
+    filler = "x" * (REPORT_BYTES - len(JUNIT.format("")))
+    api.set_log("ci", POD, BOX, JUNIT.format(filler))
+    assert COUNTS in (await told(sink, reports(step_report()))).text
+    api.set_log("ci", POD, BOX, JUNIT.format(filler + "x"))
+    assert "longer than the 2,000,000 bytes" in (await told(sink, reports(step_report()))).text
+    api.set_log("ci", POD, BOX, JUNIT.format(filler))
+    text = (await told(sink, reports(*[step_report()] * 3))).text
+    assert text.count(COUNTS) == 2
+    assert "longer than the 0 bytes that are left" in text
+
+
+async def test_where_secrets_may_not_be_read_or_pods_are_gone_a_result_is_shown_with_a_warning(
+    api: KubeApi, sink: Logs
+) -> None:
+    make_secret(api, "db", password=HUNTER)
+    make_pod(api, POD, {"env": [env("db", "password")]})
+    api.deny("get", "secrets")
+    gone = replace(UNIT, pod="gone")
+    text = (await told(sink, reports(result_report(JUNIT.format("no"), UNIT, gone)))).text
+    assert COUNTS in text
+    assert text.count("only what looks like a token is masked") == 2
+
+
+async def test_a_result_that_nobody_knows_the_pod_of_is_shown_with_a_warning(sink: Logs) -> None:
+    source = ReportSource(format="junit", name="tests", text=JUNIT.format("no"))
+    text = (await told(sink, reports(source))).text
+    assert COUNTS in text
+    assert "Nobody knows which pod gave tests." in text
+
+
+@pytest.mark.parametrize("resource", ["pods", "secrets"])
+async def test_as_long_as_secrets_cannot_be_read_a_report_is_not_shown(
+    api: KubeApi, sink: Logs, resource: str
+) -> None:
+    make_secret(api, "db", password=HUNTER)
+    make_pod(api, POD, {"env": [env("db", "password")]})
+    effect = reports(result_report(JUNIT.format(HUNTER)))
+    api.faults.fail_next(code=503, verb="get", resource=resource)
+    with pytest.raises(Retry):
+        await told(sink, effect)
+    api.faults.fail_next(code=503, verb="get", resource=resource)
+    excerpt = await told(sink, effect, tries=TRIES - 1)
+    assert COUNTS not in excerpt.text
+    assert excerpt.annotations == ()
+    assert "The cluster did not hand out the log" in excerpt.text
+
+
+async def test_containers_of_one_pod_ask_for_it_once(api: KubeApi, sink: Logs) -> None:
+    boxes = ({"name": "a"}, {"name": "b"})
+    make_pod(api, POD, *boxes)
+    sources = [LogSource(step="unit", pod=POD, container=name) for name in "ab"]
+    api.requests.clear()
+    await told(sink, wish(*sources))
+    assert dict(api.requests) == {("get", "pods"): 1, ("get", "pods/log"): 2}
 
 
 # --- what is masked -----------------------------------------------------------------------------

@@ -24,14 +24,16 @@ LINES_LIMIT: Final = 50_000
 """Of a longer log, the last lines are read."""
 LINE_LIMIT: Final = 4_096
 """Characters of a line that are read: no regular expression sees more."""
+LOOK: Final = 8_000
+"""Steps that it takes to find out what an expression costs on a line: 25 µs, and once more when
+the line is read."""
 HITS_LIMIT: Final = 1_000
 """Findings of one matcher in one log."""
 
 
 def scan(log: str, *, mask: Mask, own: Sequence[Matcher] = ()) -> tuple[Finding, ...]:
     """What tools said in `log`, in its order; `own` are the matchers of the configuration."""
-    text = mask.apply(logtext.clean(log))
-    lines = tuple(line[:LINE_LIMIT].rstrip() for line in text.split("\n")[-LINES_LIMIT:])
+    lines = _lines(mask.apply(logtext.clean(log)))
     taken: set[int] = set()
     hits: list[Hit] = []
     for matcher in (*own, *discover()):
@@ -39,6 +41,33 @@ def scan(log: str, *, mask: Mask, own: Sequence[Matcher] = ()) -> tuple[Finding,
         taken.update(line for hit in found for line in range(hit.first, hit.last + 1))
         hits += found
     return tuple(hit.finding for hit in sorted(hits, key=lambda hit: hit.first))
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(line[:LINE_LIMIT].rstrip() for line in text.split("\n")[-LINES_LIMIT:])
+
+
+def within(
+    own: Sequence[Matcher], logs: Sequence[str], budget: int
+) -> tuple[tuple[Matcher, ...], tuple[Matcher, ...]]:
+    """Those of the configuration that all of `logs` can be searched with, and the others: all of
+    them together may do `budget` steps of work, whoever comes first is served first. Finding out
+    what a matcher costs is work, too."""
+    served: list[Matcher] = []
+    others: list[Matcher] = []
+    lines = [_lines(log) for log in logs]
+    count = sum(map(len, lines))
+    for matcher in own:
+        pricing = matcher.looks * count * LOOK
+        if pricing > budget:
+            others.append(matcher)
+            continue
+        budget -= pricing
+        price = sum(map(matcher.price, lines))
+        affordable = price <= budget
+        budget -= price if affordable else 0
+        (served if affordable else others).append(matcher)
+    return tuple(served), tuple(others)
 
 
 def _hits(matcher: Matcher, lines: Sequence[str]) -> Iterator[Hit]:

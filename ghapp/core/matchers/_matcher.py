@@ -31,6 +31,11 @@ class Hit:
     finding: Finding
 
 
+def _nothing(lines: Sequence[str]) -> int:
+    del lines
+    return 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matcher:
     """A tool's way of naming a place, as a plug-in."""
@@ -41,6 +46,11 @@ class Matcher:
     """The higher, the later: who comes later gets only the lines that nobody claimed."""
     documentation: str = ""
     """A phrase for the table of matchers in the README."""
+    price: Callable[[Sequence[str]], int] = _nothing
+    """Steps of work that looking at these lines costs at most; of those that are built in, none
+    that counts."""
+    looks: int = 0
+    """Expressions whose price has to be found out for each line."""
 
 
 def level(word: str) -> Level:

@@ -8,6 +8,8 @@ SIZE_LIMIT: Final = 10_000_000
 """Bytes of a report; GitHub's code scanning takes as much."""
 FINDINGS_LIMIT: Final = 2_000
 """Findings that are kept of one report; all are counted."""
+_WORD: Final = 40
+"""Characters."""
 
 
 class ReportError(CheckrailError):
@@ -19,3 +21,9 @@ def bounded(raw: bytes) -> bytes:
     if len(raw) > SIZE_LIMIT:
         raise ReportError(f"the report has {len(raw):,} bytes; at most {SIZE_LIMIT:,} are read")
     return raw
+
+
+def named(word: str) -> str:
+    """A word of the report in a message, if it is short: half a word may be half a secret, which
+    no mask would find."""
+    return word if len(word) <= _WORD else "…"

@@ -13,7 +13,7 @@ from xml.parsers import expat
 from ghapp.core.annotations import Finding, Level, Place
 from ghapp.core.matchers import _frames
 from ghapp.core.model import Value
-from ghapp.core.reports._report import FINDINGS_LIMIT, ReportError, bounded
+from ghapp.core.reports._report import FINDINGS_LIMIT, ReportError, bounded, named
 
 
 class JUnitReport(Value, frozen=True, kw_only=True):
@@ -107,7 +107,7 @@ class _Reading:
         if self._depth > _DEPTH_LIMIT:
             raise ReportError(f"the report is nested deeper than {_DEPTH_LIMIT} elements")
         if self._depth == 1 and tag not in _ROOTS:
-            raise ReportError(f"this is not JUnit: the document is a <{tag[:40]}>")
+            raise ReportError(f"this is not JUnit: the document is a <{named(tag)}>")
         if tag == "testsuite":
             self._file, self._base = attributes.get("file", ""), ""
             self._suite = attributes.get("name", "")

@@ -12,7 +12,7 @@ import msgspec
 
 from ghapp.core.annotations import Finding, Level, Place
 from ghapp.core.model import Value
-from ghapp.core.reports._report import FINDINGS_LIMIT, ReportError, bounded
+from ghapp.core.reports._report import FINDINGS_LIMIT, ReportError, bounded, named
 
 
 class SarifReport(Value, frozen=True, kw_only=True):
@@ -22,6 +22,12 @@ class SarifReport(Value, frozen=True, kw_only=True):
     tools: tuple[str, ...]
     total: int
     """Results that count, with a place or without, kept or not."""
+
+    @property
+    def summary(self) -> str:
+        """``3 results of ruff, gosec``."""
+        of = f" of {', '.join(filter(None, self.tools))}" if any(self.tools) else ""
+        return f"{self.total:,} result{'' if self.total == 1 else 's'}{of}"
 
 
 # --- SARIF: the fields that we read -------------------------------------------------------------
@@ -131,7 +137,7 @@ def read_sarif(raw: bytes) -> SarifReport:
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise ReportError(f"this is not SARIF: {error}") from error
     if not log.version.startswith("2.1."):
-        raise ReportError(f"SARIF {log.version[:20]!r} is not read, only 2.1.0")
+        raise ReportError(f"SARIF {named(log.version)} is not read, only 2.1.0")
     runs = log.runs or []
     counting = [(run, result) for run in runs for result in run.results or [] if _counts(result)]
     found = [_finding(run, result) for run, result in counting[:FINDINGS_LIMIT]]
