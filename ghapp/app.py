@@ -46,12 +46,14 @@ from ghapp.engine.upkeep import Upkeep
 from ghapp.engine.watch import Watch
 from ghapp.errors import ConfigError
 from ghapp.github.client import GitHubClient
+from ghapp.github.token_client import TokenClient
 from ghapp.http import HttpClient
 from ghapp.http import open_session as open_http_session
 from ghapp.kinds import kinds, provider_types
 from ghapp.metrics import Metrics
 from ghapp.ports import Clock, Clusters, Sink, SinkType, Store
 from ghapp.posting import Posting
+from ghapp.secret import Secret
 from ghapp.server import Server
 from ghapp.settings import Settings
 from ghapp.store import open_store
@@ -182,7 +184,8 @@ class _Builder:
         kube = await self.kube()
         fleet = self._fleet(kube, metrics)
         clusters: Clusters = fleet.clusters if fleet else {settings.cluster: kube}
-        ports = await self._ports(github, clusters, resources)
+        ports = await self._ports(github, clusters, resources, metrics)
+        ports["runs"] = store
         sinks = self._sinks(ports)
         told = tuple(name for name in sinks if _is_provider(name))
         providers = Providers(
@@ -306,6 +309,7 @@ class _Builder:
         github: GitHubClient | None,
         clusters: Clusters,
         resources: Mapping[str, Resource],
+        metrics: Metrics,
     ) -> dict[str, Any]:
         """What sinks are built from, by the names of their fields."""
         session = await self.stack.enter_async_context(open_http_session())
@@ -313,6 +317,8 @@ class _Builder:
             "http": HttpClient(session, clock=self.clock),
             "clusters": clusters,
             "resources": resources,
+            "clock": self.clock,
+            "with_token": partial(_with_token, session, self.clock, metrics),
         }
         if github is not None:
             ports["github"] = github
@@ -434,7 +440,8 @@ def make_sink(ports: Mapping[str, Any], provider: Provider, credentials: Credent
     if kind is None:
         raise ConfigError(f"there is no type {provider.type}")
     try:
-        return build_sink(kind, provider.settings, {**ports, "secret": credentials})
+        own = {"secret": credentials, "provider": provider.id}
+        return build_sink(kind, provider.settings, {**ports, **own})
     except msgspec.ValidationError as error:
         raise ConfigError(f"spec.{provider.type}: {error}") from error
     except KeyError as error:
@@ -473,6 +480,19 @@ def plans_of(adapter: Adapter[Any]) -> Plans:
         Verb.RECONCILE: adapter.reconcile,
     }
     return {verb: plan for verb, plan in plans.items() if plan is not None}
+
+
+def _with_token(
+    session: aiohttp.ClientSession, clock: Clock, metrics: Metrics, api_url: str, token: Secret
+) -> TokenClient:
+    return TokenClient(
+        session,
+        api_url=api_url,
+        token=token,
+        clock=clock,
+        remaining=metrics.rate_remaining,
+        observe=lambda method, route, status, _: metrics.github_request(method, route, status),
+    )
 
 
 def _session() -> aiohttp.ClientSession:

@@ -7,6 +7,7 @@ frozen classes fit.
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from ssl import SSLContext
 from typing import Any, Literal, Protocol, TypeVar
 
 from msgspec import Struct
@@ -150,7 +151,14 @@ class Backlog:
     oldest: datetime | None
 
 
-class Store(Protocol):
+class Runs(Protocol):
+    """How the runs of a commit stand."""
+
+    async def on_commit(self, repository: Repository, commit: str) -> Sequence[Seen]:
+        """All rows whose check is on this commit, oldest first; an empty host stands for any."""
+
+
+class Store(Runs, Protocol):
     """What outlives the process. Every method is one transaction, durable when it returns."""
 
     @property
@@ -165,9 +173,6 @@ class Store(Protocol):
 
     async def by_external_id(self, external_id: str) -> Seen | None:
         """The row behind a check."""
-
-    async def on_commit(self, repository: Repository, commit: str) -> Sequence[Seen]:
-        """All rows whose check is on this commit, oldest first; an empty host stands for any."""
 
     async def unfinished(self, cluster: str, kind: str) -> Sequence[Seen]:
         """Rows that still wait for their end."""
@@ -227,19 +232,12 @@ class Store(Protocol):
 # --- the far sides ------------------------------------------------------------------------------
 
 
-class GitHub(Protocol):
-    """GitHub's REST API as an App: picks the installation by repository, its token, its budget.
+class RepositoryApi(Protocol):
+    """GitHub's REST API about repositories, whoever signs the requests.
 
     Paths are relative to the API (``/repos/o/r/check-runs``). Failures are `Retry` or `Reject` with
     GitHub's status and message; a refusal for rate reasons is a Retry that says when.
     """
-
-    @property
-    def app_id(self) -> int:
-        """The App's numeric id; 0 as long as it was not asked for (see `identify`)."""
-
-    async def identify(self) -> int:
-        """Asks GitHub once which App this is, and returns its numeric id."""
 
     def serves(self, repository: Repository) -> bool:
         """Whether the repository is on this host."""
@@ -252,7 +250,18 @@ class GitHub(Protocol):
         *,
         repository: Repository | None,
     ) -> Any:
-        """One call on behalf of the installation of `repository`, or of the App itself (None)."""
+        """One call about `repository`; of an App's client, None stands for the App itself."""
+
+
+class GitHub(RepositoryApi, Protocol):
+    """GitHub's REST API as an App: picks the installation by repository, its token, its budget."""
+
+    @property
+    def app_id(self) -> int:
+        """The App's numeric id; 0 as long as it was not asked for (see `identify`)."""
+
+    async def identify(self) -> int:
+        """Asks GitHub once which App this is, and returns its numeric id."""
 
     def pages(
         self, path: str, *, repository: Repository | None, items: str | None = None
@@ -312,8 +321,16 @@ Resources = Mapping[str, Resource]
 class Http(Protocol):
     """A pooled client for sinks: statuses become Retry or Reject, redirects are not followed."""
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
-        """Posts; returns the 2xx status."""
+    async def post(
+        self,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        timeout: float | None = None,
+        tls: SSLContext | None = None,
+    ) -> int:
+        """Posts; returns the 2xx status. `timeout` in seconds; `tls` says whom to trust."""
 
 
 # --- sinks --------------------------------------------------------------------------------------
@@ -359,5 +376,7 @@ class SinkType:
     """Without which nothing can be delivered."""
     permissions: Mapping[str, str] = field(default_factory=dict)
     """GitHub App permissions that it uses, with the reason: ``{"checks:write": "..."}``."""
+    optional: bool = False
+    """Its permissions are needed by those who declare one, and by nobody else."""
     access: tuple[Access, ...] = ()
     """What it needs in the cluster beside what the sources need."""

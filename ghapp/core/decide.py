@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from ghapp.core import cdevents, checks, excerpts
 from ghapp.core.audience import NOBODY, Audience, Listening, phase_before
-from ghapp.core.effects import Check, Effect, EmitEvent, SetCheck
+from ghapp.core.effects import Check, Deployed, Effect, EmitEvent, SetCheck
 from ghapp.core.model import (
     Conclusion,
     Milestone,
@@ -446,4 +446,13 @@ def _set_check(
         to=after.shown,
         annotations=after.excerpt.annotations if after.excerpt else (),
         search=after.look.created < rules.born,
+        phase=after.look.phase,
+        pull_request=revision.pull_request,
+        deployed=_deployed(after.look),
     )
+
+
+def _deployed(look: Observation) -> Deployed | None:
+    if not look.living:
+        return None
+    return Deployed(environment=cdevents.environment_id(look), url=look.environment_url)

@@ -16,6 +16,9 @@ Permissions = tuple[tuple[str, str], ...]
 _CHECKS: Final = (("checks", "write"),)
 _STATUSES: Final = (("statuses", "write"),)
 _CODE: Final = (("contents", "write"), ("pull_requests", "write"))
+_DEPLOYMENTS: Final = (("deployments", "write"),)
+_PULLS: Final = (("pull_requests", "write"),)
+_PULLS_OF_COMMIT: Final = (("contents", "read"), ("pull_requests", "read"))
 _READ: Final = (("metadata", "read"),)
 _MEMBERS: Final = (("members", "read"),)
 
@@ -57,7 +60,11 @@ _TABLE: Final = (
     Route(_REPO + "/pulls", _CODE, _POST),
     Route(_REPO + "/pulls/{number}", _CODE),
     Route(_REPO + "/pulls/{number}/merge", _CODE, _PUT),
-    Route(_REPO + "/issues/{number}/comments", notifies=_POST),
+    Route(_REPO + "/commits/{ref}/pulls", _PULLS_OF_COMMIT),
+    Route(_REPO + "/issues/{number}/comments", _PULLS, _POST),
+    Route(_REPO + "/issues/comments/{id}", _PULLS),
+    Route(_REPO + "/deployments", _DEPLOYMENTS),
+    Route(_REPO + "/deployments/{id}/statuses", _DEPLOYMENTS),
     Route(_REPO + "/collaborators/{login}/permission", _READ),
     Route(_REPO + "/installation"),
     Route(_REPO, _READ),
