@@ -429,7 +429,7 @@ def build_sink(kind: SinkType, given: Mapping[str, Any], ports: Mapping[str, Any
         **{
             each.name: values[each.name]
             for each in wanted
-            if each.name in values or each.default is MISSING
+            if each.name in values or each.default is each.default_factory is MISSING
         }
     )
 
