@@ -58,6 +58,8 @@ class Deployed(Struct, frozen=True, kw_only=True, omit_defaults=True):
     environment: str
     url: str = ""
     """Where a person finds it running, as its annotation says; empty: not said."""
+    over: bool = False
+    """The object is gone, or went on to another revision."""
 
 
 class SetCheck(_Effect, tag="set-check", frozen=True, kw_only=True):

@@ -58,7 +58,7 @@ _TABLE: Final = (
     Route(_REPO + "/git/trees/{sha}", _CODE),
     Route(_REPO + "/contents/{path+}", _CODE),
     Route(_REPO + "/pulls", _CODE, _POST),
-    Route(_REPO + "/pulls/{number}", _CODE),
+    Route(_REPO + "/pulls/{number}", _PULLS),
     Route(_REPO + "/pulls/{number}/merge", _CODE, _PUT),
     Route(_REPO + "/commits/{ref}/pulls", _PULLS_OF_COMMIT),
     Route(_REPO + "/issues/{number}/comments", _PULLS, _POST),

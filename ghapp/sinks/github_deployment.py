@@ -34,6 +34,8 @@ DESCRIPTION_LIMIT: Final = 140
 """Characters."""
 LOOKED_BACK: Final = 20
 """Deployments before this one that are looked at when it succeeds."""
+LISTED_AT_MOST: Final = 500
+"""Deployments of an environment, whoever made them, that are looked through: five requests."""
 TASK: Final = "deploy"
 URL_FIELDS: Final = frozenset({"environment", "cluster", "namespace", "name"})
 
@@ -46,6 +48,11 @@ STATES: Final[Mapping[Conclusion, str]] = {
     Conclusion.TIMED_OUT: "failure",
     Conclusion.ACTION_REQUIRED: "failure",
     Conclusion.CANCELLED: "error",
+}
+
+_REPLACED: Final[Mapping[str, str]] = {
+    "state": INACTIVE,
+    "description": "Another revision took its place.",
 }
 
 Environments = Annotated[tuple[Pattern, ...], Meta(max_length=50)]
@@ -140,51 +147,55 @@ class _Step:
         mark = _mark(body)
         if _says_the_same(before, mark):
             return before
-        if body["state"] == "success":
-            await self._retire_others(number)
-        await self._ask("POST", f"/deployments/{quote(number, safe='')}/statuses", body)
+        if body["state"] == "success" and not await self._takes_over(number):
+            body |= _REPLACED
+        await self._tell(number, body)
         return mark
 
-    async def _retire_others(self, number: str) -> None:
-        """What the same object deployed here before is not what runs here now.
+    async def _takes_over(self, number: str) -> bool:
+        """Retires what the same object deployed here before; there is one such at most.
 
-        Newest first, as GitHub lists them, up to the first that is retired: those before it are.
+        False: its successor is there already, for a verdict may come late. Another attempt of a
+        revision comes after all that there is.
         """
         looked = 0
         async for one in self._deployments():
-            if str(one["id"]) == number or not self._is_before(one):
+            if str(one["id"]) == number or not self._is_ours(one):
                 continue
-            last = await self._last_state(one)
-            if last == INACTIVE or looked == LOOKED_BACK:
-                return
             looked += 1
-            if last == "success":
-                gone = {"state": INACTIVE, "description": "Another revision took its place."}
-                await self._ask("POST", f"/deployments/{one['id']}/statuses", gone)
+            if looked > LOOKED_BACK:
+                break
+            if await self._last_state(one) == "success":
+                after = not self.effect.attempt and int(one["id"]) > int(number)
+                if not after:
+                    await self._tell(str(one["id"]), _REPLACED)
+                return not after
+        return True
 
-    def _is_before(self, one: Mapping[str, Any]) -> bool:
-        """Whether the same object made it, and not after ours: lanes may overtake each other."""
-        payload = _payload(one)
-        ours = payload.get("object") == _object(self.effect.subject)
-        return ours and str(payload.get("since", "")) <= self._since
+    def _is_ours(self, one: Mapping[str, Any]) -> bool:
+        """Whether the same object deployed it."""
+        return _payload(one).get("object") == _object(self.effect.subject)
+
+    async def _tell(self, number: str, body: Mapping[str, Any]) -> None:
+        path = f"/deployments/{quote(number, safe='')}/statuses"
+        await self._ask("POST", path, dict(body))
 
     async def _last_state(self, one: Mapping[str, Any]) -> str:
         statuses = await self._ask("GET", f"/deployments/{one['id']}/statuses?per_page=1", None)
         return str(statuses[0].get("state", "")) if statuses else ""
 
     async def _deployments(self, **query: str) -> AsyncIterator[Mapping[str, Any]]:
-        """Those in our environment, newest first."""
+        """The newest in our environment, newest first; others may deploy there all day."""
         wanted = urlencode({"environment": self.deployed.environment, "task": TASK, **query})
         pages = self.github.pages(
             f"{self._repo}/deployments?{wanted}", repository=self.effect.repository
         )
+        left = LISTED_AT_MOST
         async for one in pages:
             yield one
-
-    @property
-    def _since(self) -> str:
-        began = self.effect.check.started_at
-        return began.isoformat() if began else ""
+            left -= 1
+            if not left:
+                return
 
     @property
     def _repo(self) -> str:
@@ -211,7 +222,6 @@ class _Step:
             "payload": {
                 "external_id": self.effect.check.external_id,
                 "object": _object(subject),
-                "since": self._since,
             },
             "production_environment": globs.any_matches(
                 place, self.settings.production_environments
@@ -245,6 +255,8 @@ class _Step:
 def state(effect: SetCheck) -> str:
     """GitHub's word for how a deployment stands."""
     check = effect.check
+    if effect.deployed is not None and effect.deployed.over:
+        return INACTIVE
     if check.status != "completed" or check.conclusion is None:
         return check.status
     if effect.phase is Phase.ERRORED and check.conclusion is Conclusion.FAILURE:

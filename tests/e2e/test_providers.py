@@ -94,7 +94,10 @@ async def test_a_release_is_a_deployment(tmp_path: Path) -> None:
             assert first.statuses[-1].environment_url == "https://dev.example.com"
             w.release(version="1.2.0")
             await until(lambda: first.statuses[-1].state == "inactive")
-            await until(lambda: [*made.values()][-1].statuses[-1].state == "success")
+            second = await until(lambda: [*made.values()][1:])
+            await until(lambda: second[0].statuses and second[0].statuses[-1].state == "success")
+            w.kube.delete("HelmRelease", "dev", "shop")
+            await until(lambda: second[0].statuses[-1].state == "inactive")
         assert len(made) == 2
 
 

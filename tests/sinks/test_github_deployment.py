@@ -11,13 +11,15 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from ghapp.core.decide import vanished
+from ghapp.core.effects import SetCheck
 from ghapp.core.model import Conclusion, Phase
 from ghapp.demo.github import GitHub, Installation
 from ghapp.demo.github.model import Deployment
 from ghapp.errors import ConfigError, Reject, Retry
 from ghapp.ports import Slot
 from ghapp.sinks.github_deployment import LISTED, SINK, GithubDeployment, Settings, state
-from tests.core.builders import at, release_look
+from tests.core.builders import RULES, at, release_look
 from tests.github.fixtures import Opened, opened
 from tests.github_fixtures import Clock
 from tests.sinks.story import Story, renamed
@@ -122,14 +124,14 @@ async def test_red_checks_and_a_branch_behind_do_not_stop_it(
 async def test_its_predecessor_is_retired_when_it_succeeds_and_not_before(
     github: GitHub, sink: GithubDeployment, head: str
 ) -> None:
-    await rolled_out(sink, release(head), started=at(1))
-    second = release(head, "1.2.0", started=at(100))
+    await rolled_out(sink, release(head))
+    second = release(head, "1.2.0")
     await second.told(sink, Phase.RUNNING)
     first, other = deployments(github)
     assert states(first)[-1] == "success"
     await second.told(sink, Phase.SUCCEEDED)
     assert (states(first)[-1], states(other)[-1]) == ("inactive", "success")
-    third = release(head, "1.3.0", started=at(200))
+    third = release(head, "1.3.0")
     await rolled_out(sink, third)
     assert states(first).count("inactive") == 1
     assert [states(one)[-1] for one in deployments(github)] == ["inactive", "inactive", "success"]
@@ -138,30 +140,43 @@ async def test_its_predecessor_is_retired_when_it_succeeds_and_not_before(
 async def test_a_failed_revision_retires_nothing_and_is_not_retired(
     github: GitHub, sink: GithubDeployment, head: str
 ) -> None:
-    await rolled_out(sink, release(head), started=at(1))
-    await release(head, "1.2.0").told(sink, Phase.FAILED, started=at(100))
+    await rolled_out(sink, release(head))
+    await release(head, "1.2.0").told(sink, Phase.FAILED)
     assert [states(one)[-1] for one in deployments(github)] == ["success", "failure"]
-    await rolled_out(sink, release(head, "1.3.0"), started=at(200))
+    await rolled_out(sink, release(head, "1.3.0"))
     assert [states(one)[-1] for one in deployments(github)] == ["inactive", "failure", "success"]
 
 
 async def test_two_services_in_one_environment_do_not_retire_each_other(
     github: GitHub, sink: GithubDeployment, head: str
 ) -> None:
-    await rolled_out(sink, release(head), started=at(1))
+    await rolled_out(sink, release(head))
     subject = replace(release_look().subject, name="web", uid="web-uid")
-    await rolled_out(sink, release(head, subject=subject), started=at(100))
+    await rolled_out(sink, release(head, subject=subject))
     assert [states(one)[-1] for one in deployments(github)] == ["success", "success"]
 
 
 async def test_a_late_verdict_does_not_retire_its_successor(
     github: GitHub, sink: GithubDeployment, head: str
 ) -> None:
-    first = release(head, started=at(1))
+    first = release(head)
     await first.told(sink, Phase.RUNNING)
-    await rolled_out(sink, release(head, "1.2.0"), started=at(100))
+    await rolled_out(sink, release(head, "1.2.0"))
     await first.told(sink, Phase.SUCCEEDED)
-    assert states(deployments(github)[1])[-1] == "success"
+    assert [states(one)[-1] for one in deployments(github)] == ["inactive", "success"]
+
+
+async def test_a_revision_that_comes_back_is_active_again_and_its_successor_is_not(
+    github: GitHub, sink: GithubDeployment, head: str
+) -> None:
+    await rolled_out(sink, release(head))
+    await rolled_out(sink, release(head, "1.2.0"))
+    again = replace(release(head).check(Phase.SUCCEEDED), attempt=1)
+    await sink.deliver(again, key=again.key, slot=Slot())
+    assert [states(one)[-1] for one in deployments(github)] == ["success", "inactive"]
+    await rolled_out(sink, release(head, "1.3.0"))
+    ends = [states(one)[-1] for one in deployments(github)]
+    assert ends == ["inactive", "inactive", "success"]
 
 
 async def test_what_is_superseded_on_the_way_is_inactive(
@@ -172,6 +187,22 @@ async def test_what_is_superseded_on_the_way_is_inactive(
     await story.told(sink, Phase.CANCELLED, conclusion=Conclusion.NEUTRAL)
     (made,) = deployments(github)
     assert states(made) == ["in_progress", "inactive"]
+
+
+async def test_what_is_deleted_is_inactive_whatever_became_of_it(
+    github: GitHub, sink: GithubDeployment, head: str
+) -> None:
+    for number, phase in enumerate((Phase.SUCCEEDED, Phase.FAILED, Phase.RUNNING)):
+        story = release(head, f"1.{number}.0")
+        await story.told(sink, phase)
+        assert story.seen is not None
+        (end,) = (
+            effect
+            for effect in vanished(story.seen, at=at(500), rules=RULES).effects
+            if isinstance(effect, SetCheck)
+        )
+        await story.deliver(sink, end)
+    assert [states(one)[-1] for one in deployments(github)] == ["inactive"] * 3
 
 
 async def test_what_nobody_heard_of_before_it_was_superseded_is_not_made(
@@ -247,7 +278,7 @@ async def test_other_tools_deployments_are_left_alone(
     story = release(head)
     check = story.check(Phase.SUCCEEDED)
     for payload in ("", "[1", '"x"', {"object": 5}, {"web_url": "x"}):
-        body = {
+        body: dict[str, Any] = {
             "ref": head,
             "environment": "default/dev",
             "required_contexts": [],

@@ -340,6 +340,7 @@ async def test_the_tokens_may_do_no_more_than_comment_and_look(
     github: GitHub, sink: PullRequestComment, board: Board, pull: Pull
 ) -> None:
     await show(sink, board.run(pull.head_sha), Phase.RUNNING)
+    await show(sink, board.run(pull.head_sha), Phase.FAILED, number=pull.number)
     granted = [dict(token.permissions) for token in github.world.tokens.values()]
     assert {"pull_requests": "write", "metadata": "read"} in granted
     assert all(one.get("contents", "read") == "read" for one in granted)
