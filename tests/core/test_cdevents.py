@@ -26,7 +26,7 @@ needs_schemas = pytest.mark.skipif(
 
 
 @cache
-def validators(version: str) -> dict[str, Any]:
+def validators(version: str = cdevents.SPEC_VERSION) -> dict[str, Any]:
     """A validator for each event type of a version, by `context.type`."""
     files = sorted((SCHEMAS / version / "schemas").rglob("*.json"))
     schemas = [json.loads(path.read_text()) for path in files]
