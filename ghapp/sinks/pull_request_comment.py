@@ -35,6 +35,8 @@ BELIEVED: Final = timedelta(minutes=1)
 PULLS: Final = 5
 """Pull requests with the same head that are told."""
 REMEMBERED: Final = 10_000
+_NO_COMMIT: Final = "No commit found for SHA"
+_NOT_FOUND: Final = "Not Found"
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
@@ -135,8 +137,8 @@ class PullRequestComment:
             pages = self.github.pages(path, repository=repository)
             pulls = [Pull.of(one, asked) async for one in pages]
         except Reject as error:
-            if error.status in (404, 422):  # GitHub has no such commit, so no pull request has
-                return ()
+            if error.status == 422 and _NO_COMMIT in error.reason:
+                return ()  # of a commit that was never pushed there is no pull request
             raise
         return tuple(pull for pull in pulls if pull.open and pull.head == commit)[:PULLS]
 
@@ -149,9 +151,9 @@ class PullRequestComment:
             path = f"{_repo(effect.repository)}/pulls/{number}"
             found = await self._ask("GET", path, None, effect.repository)
         except Reject as error:
-            if error.status == 404:
+            if error.status == 404 and _NOT_FOUND in error.reason:
                 return None
-            raise
+            raise  # the App is not installed there, say
         return Pull.of(found, asked)
 
     def _fresh(self, asked: datetime) -> bool:

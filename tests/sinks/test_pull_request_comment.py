@@ -336,6 +336,21 @@ async def test_a_commit_that_github_does_not_know_is_no_pull_requests(
     assert comments(github) == []
 
 
+@pytest.mark.parametrize("known", [True, False])
+async def test_that_the_app_is_not_installed_is_said(
+    github: GitHub,
+    github_installation: Installation,
+    sink: PullRequestComment,
+    board: Board,
+    pull: Pull,
+    known: bool,
+) -> None:
+    github.uninstall(github_installation, "ann")
+    number = pull.number if known else None
+    with pytest.raises(Reject, match="is not installed on acme/shop"):
+        await show(sink, board.run(pull.head_sha), Phase.RUNNING, number=number)
+
+
 async def test_the_tokens_may_do_no_more_than_comment_and_look(
     github: GitHub, sink: PullRequestComment, board: Board, pull: Pull
 ) -> None:
