@@ -19,18 +19,18 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
-from ghapp import config, discovery
+from ghapp import config, discovery, rotation
 from ghapp import log as logs
 from ghapp.compiled import compile_documents
 from ghapp.core.commands import Plans
 from ghapp.core.decide import Rules
 from ghapp.core.model import Verb
-from ghapp.core.provider import Provider
+from ghapp.core.provider import GitHubApp, Provider
 from ghapp.core.source import Adapter, Resource
 from ghapp.engine.clusters import Fleet
 from ghapp.engine.configuration import Configuration
 from ghapp.engine.desk import Desk
-from ghapp.engine.inbox import Inbox, NoGitHub
+from ghapp.engine.inbox import Inbox
 from ghapp.engine.kube import KubeClient
 from ghapp.engine.kube import open_session as open_kube_session
 from ghapp.engine.kube_config import load as load_connection
@@ -45,7 +45,10 @@ from ghapp.engine.statuses import Statuses
 from ghapp.engine.upkeep import Upkeep
 from ghapp.engine.watch import Watch
 from ghapp.errors import ConfigError
+from ghapp.github.absent import AbsentGitHub
+from ghapp.github.apps import PRIVATE_KEY, Apps
 from ghapp.github.client import GitHubClient
+from ghapp.github.session import open_session as open_github_session
 from ghapp.github.token_client import TokenClient
 from ghapp.http import HttpClient
 from ghapp.http import open_session as open_http_session
@@ -53,6 +56,7 @@ from ghapp.kinds import kinds, provider_types
 from ghapp.metrics import Metrics
 from ghapp.ports import Clock, Clusters, Sink, SinkType, Store
 from ghapp.posting import Posting
+from ghapp.rotation import Rotation
 from ghapp.secret import Secret
 from ghapp.server import Server
 from ghapp.settings import Settings
@@ -98,6 +102,7 @@ class Checkrail:
     fleet: Fleet | None
     """The other clusters, if a folder for them is set."""
     upkeep: Upkeep
+    rotation: Rotation
     stack: contextlib.AsyncExitStack
     running: bool = field(default=False)
 
@@ -142,6 +147,7 @@ class Checkrail:
                 group.create_task(self.upkeep.run(), name="upkeep")
                 group.create_task(self.configuration.run(), name="configuration")
                 group.create_task(self.statuses.run(), name="statuses")
+                group.create_task(self.rotation.run(), name="rotation")
                 if self.role != "controller":
                     group.create_task(self.outbox.run(), name="outbox")
                 # Who may do what is said by documents, so nobody looks or judges before those.
@@ -181,6 +187,9 @@ class _Builder:
         adapters = discovery.adapters()
         resources = {each.id: each for adapter in adapters for each in adapter.resource.versions}
         github = await self.github(metrics)
+        apps = Apps(github or AbsentGitHub(), partial(self._client, metrics))
+        metrics.github_standings(apps.standings)
+        self.stack.push_async_callback(apps.close)
         kube = await self.kube()
         fleet = self._fleet(kube, metrics)
         clusters: Clusters = fleet.clusters if fleet else {settings.cluster: kube}
@@ -190,7 +199,8 @@ class _Builder:
         told = tuple(name for name in sinks if _is_provider(name))
         providers = Providers(
             built_in=sinks,
-            make=partial(make_sink, ports),
+            make=partial(make_sink, ports, apps),
+            gone=apps.drop,
             lacks=lacks,
             kube=kube,
             secrets_namespace=settings.secrets_namespace,
@@ -225,6 +235,7 @@ class _Builder:
         )
         configuration = Configuration(
             files=documents,
+            path=settings.config,
             kinds=tuple(kinds().values()),
             namespaces=settings.namespaces or ("",),
             cluster=settings.cluster,
@@ -247,20 +258,27 @@ class _Builder:
             kinds=(adapter.resource.kind for adapter in adapters),
             sinks=sinks,
         )
+        server = Server(
+            store=store,
+            metrics=metrics,
+            clock=clock,
+            secrets=secrets,
+            secrets_of=apps.secrets if self.role != "controller" else _no_secrets,
+            ready=lambda: (),
+        )
+        posting = Posting(
+            store=store,
+            metrics=metrics,
+            clock=clock,
+            secrets=() if self.role == "controller" else settings.flux_secrets,
+        )
         checkrail = Checkrail(
             settings=settings,
             role=self.role,
             store=store,
             metrics=metrics,
-            server=Server(
-                store=store, metrics=metrics, clock=clock, secrets=secrets, ready=lambda: ()
-            ),
-            posting=Posting(
-                store=store,
-                metrics=metrics,
-                clock=clock,
-                secrets=() if self.role == "controller" else settings.flux_secrets,
-            ),
+            server=server,
+            posting=posting,
             outbox=Outbox(
                 desk=desk,
                 metrics=metrics,
@@ -270,12 +288,16 @@ class _Builder:
             ),
             configuration=configuration,
             statuses=statuses,
-            inbox=self._inbox(desk, github, clusters, adapters, resources, metrics),
+            inbox=self._inbox(desk, apps, clusters, adapters, resources, metrics),
             watch=None if self.role == "app" else watches.of(settings.cluster, kube, PACE),
             fleet=fleet,
             upkeep=Upkeep(
-                store=store, github=None if self.role == "controller" else github, clock=clock
+                desk=desk,
+                apps=None if self.role == "controller" else apps,
+                clock=clock,
+                close_overdue=self.role != "app",
             ),
+            rotation=self._rotation(server, posting, github, metrics),
             stack=self.stack,
         )
         checkrail.server.ready = lambda: _unready(checkrail)
@@ -286,18 +308,27 @@ class _Builder:
         if settings is None:
             log.warning("no GitHub App is set, so no checks are made")
             return None
-        session = await self.stack.enter_async_context(_session())
-        github = GitHubClient(
-            session,
-            api_url=settings.api_url,
-            app=settings.app_id,
-            key=settings.private_key,
-            clock=self.clock,
-            remaining=metrics.rate_remaining,
-            observe=lambda method, route, status, _: metrics.github_request(method, route, status),
+        session = await self.stack.enter_async_context(
+            open_github_session(ca=settings.ca, proxy=settings.proxy)
+        )
+        github = self._client(
+            metrics, session, settings.api_url, settings.app_id, settings.private_key
         )
         self.stack.push_async_callback(github.close)
         return github
+
+    def _client(
+        self, metrics: Metrics, session: aiohttp.ClientSession, api_url: str, app: str, key: Secret
+    ) -> GitHubClient:
+        return GitHubClient(
+            session,
+            api_url=api_url,
+            app=app,
+            key=key,
+            clock=self.clock,
+            waited=metrics.github_wait,
+            observe=lambda method, route, status, _: metrics.github_request(method, route, status),
+        )
 
     async def kube(self) -> KubeClient:
         connection = await load_connection(self.settings.environ)
@@ -313,12 +344,16 @@ class _Builder:
     ) -> dict[str, Any]:
         """What sinks are built from, by the names of their fields."""
         session = await self.stack.enter_async_context(open_http_session())
+        found = self.settings.github
+        to_github = await self.stack.enter_async_context(
+            open_github_session(ca=found.ca, proxy=found.proxy) if found else open_github_session()
+        )
         ports: dict[str, Any] = {
             "http": HttpClient(session, clock=self.clock),
             "clusters": clusters,
             "resources": resources,
             "clock": self.clock,
-            "with_token": partial(_with_token, session, self.clock, metrics),
+            "with_token": partial(_with_token, to_github, self.clock, metrics),
         }
         if github is not None:
             ports["github"] = github
@@ -338,17 +373,17 @@ class _Builder:
     def _inbox(
         self,
         desk: Desk,
-        github: GitHubClient | None,
+        apps: Apps,
         clusters: Clusters,
         adapters: Sequence[Adapter[Any]],
         resources: Mapping[str, Resource],
         metrics: Metrics,
     ) -> Inbox | None:
-        if self.role == "controller" or not (github or self.settings.flux_secrets):
+        if self.role == "controller":
             return None
         return Inbox(
             desk=desk,
-            github=github or NoGitHub(),
+            github=apps.home,
             postbox=Postbox.of(adapters, desk=desk, clusters=clusters, metrics=metrics),
             clusters=clusters,
             resources=resources,
@@ -360,6 +395,18 @@ class _Builder:
             metrics=metrics,
             jitter=random.random,
         )
+
+    def _rotation(
+        self, server: Server, posting: Posting, github: GitHubClient | None, metrics: Metrics
+    ) -> Rotation:
+        settings, app = self.settings, self.settings.github
+        posted = settings.flux_secret_file, posting.secrets, posting.use
+        watched = rotation.lines("flux_secret", *posted)
+        if github is not None and app is not None:
+            webhook = app.webhook_secret_file, server.secrets, server.use
+            watched += rotation.lines("webhook_secret", *webhook)
+            watched += rotation.key(app.private_key_file, app.private_key, github.use_key)
+        return Rotation(watched=watched, metrics=metrics)
 
     def _fleet(self, kube: KubeClient, metrics: Metrics) -> Fleet | None:
         if self.settings.clusters is None:
@@ -434,13 +481,20 @@ def build_sink(kind: SinkType, given: Mapping[str, Any], ports: Mapping[str, Any
     )
 
 
-def make_sink(ports: Mapping[str, Any], provider: Provider, credentials: Credentials) -> Sink:
+def make_sink(
+    ports: Mapping[str, Any], apps: Apps, provider: Provider, credentials: Credentials
+) -> Sink:
     """The sink of a declared Provider; raises ConfigError."""
     kind = provider_types().get(provider.type)
     if kind is None:
         raise ConfigError(f"there is no type {provider.type}")
+    own: dict[str, Any] = {"secret": credentials, "provider": provider.id}
     try:
-        own = {"secret": credentials, "provider": provider.id}
+        app = app_of(provider)
+        if app is not None:
+            own["github"] = apps.declare(
+                provider.id, api_url=app.api_url, app=app.id, credentials=credentials
+            )
         return build_sink(kind, provider.settings, {**ports, **own})
     except msgspec.ValidationError as error:
         raise ConfigError(f"spec.{provider.type}: {error}") from error
@@ -451,8 +505,22 @@ def make_sink(ports: Mapping[str, Any], provider: Provider, credentials: Credent
 def lacks(provider: Provider, credentials: Credentials) -> str:
     """What the Provider's Secret misses; empty: nothing."""
     kind = provider_types().get(provider.type)
-    missing = [key for key in kind.required_keys if key not in credentials] if kind else []
+    needed = kind.required_keys if kind else ()
+    if provider.settings.get("app"):
+        needed = (*needed, PRIVATE_KEY)
+    missing = [key for key in needed if key not in credentials]
     return f"its Secret has no {' and no '.join(missing)}" if missing else ""
+
+
+def app_of(provider: Provider) -> GitHubApp | None:
+    """The GitHub App that a Provider declares; raises ValidationError."""
+    given = provider.settings.get("app")
+    return msgspec.convert(given, GitHubApp) if given is not None else None
+
+
+def _no_secrets(source: str) -> tuple[Secret, ...]:
+    """Webhooks belong to who works on them."""
+    return ()
 
 
 def _is_provider(sink: str) -> bool:
@@ -490,14 +558,8 @@ def _with_token(
         api_url=api_url,
         token=token,
         clock=clock,
-        remaining=metrics.rate_remaining,
+        waited=metrics.github_wait,
         observe=lambda method, route, status, _: metrics.github_request(method, route, status),
-    )
-
-
-def _session() -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=64), cookie_jar=aiohttp.DummyCookieJar()
     )
 
 

@@ -87,6 +87,72 @@ def demo(port: int, github_socket: Path | None) -> None:
     _run(run_demo(host="127.0.0.1", port=port, github_socket=github_socket, ready=ready))
 
 
+@checkrail.command("setup")
+@click.option("--organization", default="", metavar="ORG", help="Its owner; else you.")
+@click.option(
+    "--github", default="https://github.com", show_default=True, help="Or https://HOST of yours."
+)
+@click.option("--api-url", default="", help="Of its API, where it cannot be told from --github.")
+@click.option("--name", default="", help="Of the App; else checkrail or checkrail-ORG.")
+@click.option("--webhook-url", default="", help="Where GitHub reaches checkrail; else it is asked.")
+@click.option("--port", default=8765, show_default=True, help="Port on 127.0.0.1.")
+@click.option(
+    "--output",
+    metavar="DIR|-",
+    default=".",
+    show_default=True,
+    help="Folder that gets github/ with the secrets; - prints a Secret as YAML.",
+)
+@click.option(
+    "--to-cluster",
+    default="",
+    metavar="NAMESPACE/NAME",
+    help="A Secret there, instead of --output.",
+)
+@click.option("--public/--private", default=False, help="Whether others may install it.  [private]")
+@click.option("--force", is_flag=True, help="Replace the key and secret of another App.")
+@click.option(
+    "--rotate-webhook-secret", is_flag=True, help="Change the secret of the App that is there."
+)
+def setup_(
+    *,
+    port: int,
+    output: str,
+    to_cluster: str,
+    force: bool,
+    rotate_webhook_secret: bool,
+    **wished: Any,
+) -> None:
+    """Create the GitHub App with two clicks, and keep its key and webhook secret.
+
+    Serves a page on 127.0.0.1 whose button asks GitHub for an App with the permissions that
+    checkrail needs. No secret is shown. With --rotate-webhook-secret it changes the webhook
+    secret of an App that was created so, without a lost webhook.
+    """
+    log.setup("error", "text")
+    from ghapp.setup.command import Keeper
+    from ghapp.setup.wish import wish
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    keeper = Keeper(environ=os.environ, output=output, to_cluster=to_cluster, force=force)
+
+    def tell(line: str) -> None:
+        console.print(escape(line))
+
+    def done(work: Coroutine[Any, Any, bool]) -> None:
+        if not _run(work):  # Ctrl-C
+            raise click.Abort
+
+    if not rotate_webhook_secret:
+        done(keeper.register(wish(**wished), port=port, tell=tell))
+        return
+    done(keeper.renew(tell=tell))
+    if click.confirm("Does the running checkrail have it?", err=True):
+        done(keeper.announce(tell=tell))
+    else:
+        tell("GitHub was not told: it signs with the old secret, which still counts.")
+
+
 @checkrail.command(epilog="\b\nSettings, from the environment:\n" + _VARIABLES)
 @click.option(
     "--role",

@@ -71,6 +71,19 @@ def load(*paths: Path | None) -> Config:
     return Config.of(reading.declared)
 
 
+Stamp: TypeAlias = tuple[tuple[str, int, int, int], ...]
+
+
+def stamp(path: Path) -> Stamp:
+    """Changes when a file does, or the folder; one that cannot be looked at has none."""
+    try:
+        inside = sorted(path.iterdir()) if path.is_dir() else [path]
+        states = [(str(one), one.stat()) for one in inside]
+    except OSError:
+        return ()
+    return tuple((name, state.st_mtime_ns, state.st_size, state.st_ino) for name, state in states)
+
+
 def read_object(value: Mapping[str, Any]) -> Declared:
     """An object of the cluster; raises ConfigError with every mistake in it."""
     found = list(_mistakes(value))

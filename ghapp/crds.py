@@ -80,6 +80,10 @@ def _structural(schema: Mapping[str, Any], components: Mapping[str, Any]) -> Jso
         (choice,) = (one for one in schema["anyOf"] if one != {"type": "null"})
         return _structural(choice, components)
     kept = {key: value for key, value in schema.items() if key not in _DROPPED}
+    if kept.get("default") in ((), {}):  # nothing given is nothing: it need not be written there
+        del kept["default"]
+    if isinstance(kept.get("default"), tuple):
+        kept["default"] = list(kept["default"])
     if "enum" in kept:
         kept = {"type": "string", **kept}
     if "items" in kept:

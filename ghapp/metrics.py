@@ -7,7 +7,7 @@ before the first failure (controller-runtime does the same).
 """
 
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Final, Literal, TypeAlias, get_args
@@ -25,6 +25,7 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from ghapp import __version__
+from ghapp.core.budget import Standing, Why
 from ghapp.core.model import Verb
 from ghapp.ports import Backlog
 
@@ -40,6 +41,8 @@ PostedResult: TypeAlias = Literal[
 ]  # fmt: skip
 """At the door, and then what came of it."""
 CommandResult: TypeAlias = Literal["done", "refused", "not_ours", "failed"]
+SecretName: TypeAlias = Literal["private_key", "webhook_secret", "flux_secret"]
+SecretResult: TypeAlias = Literal["used", "refused"]
 DeliveryResult: TypeAlias = Literal["done", "again", "parked"]
 
 _VERBS: Final = tuple(verb.value for verb in Verb)
@@ -151,6 +154,44 @@ GITHUB_RATE_REMAINING: Final = Metric(
     meaning="Requests that GitHub still allows the installation in this hour.",
     labels={"installation": ()},
 )
+GITHUB_RATE_LIMIT: Final = Metric(
+    name="checkrail_github_rate_limit",
+    type=Gauge,
+    meaning="Requests that GitHub allows the installation in an hour.",
+    labels={"installation": ()},
+)
+GITHUB_RATE_RESET: Final = Metric(
+    name="checkrail_github_rate_reset_timestamp_seconds",
+    type=Gauge,
+    meaning="When the installation's hour begins anew, in Unix time.",
+    labels={"installation": ()},
+)
+GITHUB_BUDGET: Final = Metric(
+    name="checkrail_github_budget_seconds",
+    type=Gauge,
+    meaning="Until the hour's requests are used up at the rate of the last five minutes; +Inf: "
+    "they will not be.",
+    labels={"installation": ()},
+)
+GITHUB_POINTS: Final = Metric(
+    name="checkrail_github_points",
+    type=Gauge,
+    meaning="Of the last minute, at the endpoint that was used most; GitHub publishes a limit of "
+    "900.",
+    labels={"installation": ()},
+)
+GITHUB_WAITS: Final = Metric(
+    name="checkrail_github_waits_total",
+    type=Counter,
+    meaning="Requests to GitHub that were sent back to wait, by reason.",
+    labels={"reason": tuple(why.value for why in Why)},
+)
+SECRETS: Final = Metric(
+    name="checkrail_secret_changes_total",
+    type=Counter,
+    meaning="Files with secrets that changed, by whether what they say is used from then on.",
+    labels={"file": get_args(SecretName), "result": get_args(SecretResult)},
+)
 BUILD_INFO: Final = Metric(
     name="checkrail_build_info",
     type=Gauge,
@@ -174,8 +215,23 @@ METRICS: Final = (
     INBOX_PENDING,
     GITHUB_REQUESTS,
     GITHUB_RATE_REMAINING,
+    GITHUB_RATE_LIMIT,
+    GITHUB_RATE_RESET,
+    GITHUB_BUDGET,
+    GITHUB_POINTS,
+    GITHUB_WAITS,
+    SECRETS,
     BUILD_INFO,
 )
+
+
+_STANDINGS: Final[Mapping[str, Callable[[Standing], float]]] = {
+    GITHUB_RATE_REMAINING.name: lambda standing: standing.remaining,
+    GITHUB_RATE_LIMIT.name: lambda standing: standing.limit,
+    GITHUB_RATE_RESET.name: lambda standing: standing.reset,
+    GITHUB_BUDGET.name: lambda standing: standing.lasts,
+    GITHUB_POINTS.name: lambda standing: standing.points,
+}
 
 
 def metrics_table() -> list[tuple[str, str, tuple[str, ...], str]]:
@@ -196,6 +252,7 @@ class Metrics:
         self._histograms = {
             m.name: _histogram(m, self.registry) for m in METRICS if m.type is Histogram
         }
+        self._standings: Callable[[], Mapping[str, Standing]] = dict
         self._sinks: set[str] = set()
         self._expect({})
         self._gauge(BUILD_INFO, version=__version__, python=platform.python_version()).set(1)
@@ -262,13 +319,30 @@ class Metrics:
         """GitHub answered; `route` is the URL template, never a URL: each value is a series."""
         self._counter(GITHUB_REQUESTS, method=method, route=route, status=str(status)).inc()
 
-    def rate_remaining(self, installation: str, remaining: int) -> None:
-        """What GitHub's headers say."""
-        self._gauge(GITHUB_RATE_REMAINING, installation=installation).set(remaining)
+    def github_wait(self, why: Why) -> None:
+        """A request has to wait for what GitHub allows."""
+        self._counter(GITHUB_WAITS, reason=why.value).inc()
+
+    def github_standings(self, ask: Callable[[], Mapping[str, Standing]]) -> None:
+        """From now on, whenever somebody looks, `ask` says how each installation stands."""
+        self._standings = ask
+
+    def secret_read(self, file: SecretName, result: SecretResult) -> None:
+        """A file with secrets has changed."""
+        self._counter(SECRETS, file=file, result=result).inc()
 
     def render(self) -> bytes:
         """The answer of /metrics, of type `CONTENT_TYPE`."""
+        self._show_standings()
         return generate_latest(_WithoutCreated(self.registry))
+
+    def _show_standings(self) -> None:
+        standings = self._standings()
+        for name, read in _STANDINGS.items():
+            gauge = self._gauges[name]
+            gauge.clear()
+            for installation, standing in standings.items():
+                gauge.labels(installation=installation).set(read(standing))
 
     def _counter(self, metric: Metric, **labels: str) -> Counter:
         counter = self._counters[metric.name]

@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
+from ghapp.core.budget import Urgency
 from ghapp.core.effects import Effect
 from ghapp.core.model import Repository
 from ghapp.core.seen import Excerpt, Seen
@@ -124,6 +125,8 @@ class Delivery:
     body: bytes
     received: datetime
     tries: int = 0
+    source: str = ""
+    """The id of the Provider whose App it is for; empty: the App of the environment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +179,9 @@ class Store(Runs, Protocol):
 
     async def unfinished(self, cluster: str, kind: str) -> Sequence[Seen]:
         """Rows that still wait for their end."""
+
+    async def open_rows(self, after: str, limit: int) -> Sequence[Seen]:
+        """Rows of which more may come, by key, from the first one beyond `after`."""
 
     async def commit(self, commit: Commit) -> None:
         """All of it or nothing; raises Conflict.
@@ -232,12 +238,19 @@ class Store(Runs, Protocol):
 # --- the far sides ------------------------------------------------------------------------------
 
 
-class RepositoryApi(Protocol):
-    """GitHub's REST API about repositories, whoever signs the requests.
+class GitHub(Protocol):
+    """GitHub's REST API as an App: picks the installation by repository, its token, its budget.
 
     Paths are relative to the API (``/repos/o/r/check-runs``). Failures are `Retry` or `Reject` with
     GitHub's status and message; a refusal for rate reasons is a Retry that says when.
     """
+
+    @property
+    def app_id(self) -> int:
+        """The App's numeric id; 0 as long as it was not asked for (see `identify`)."""
+
+    async def identify(self) -> int:
+        """Asks GitHub once which App this is, and returns its numeric id."""
 
     def serves(self, repository: Repository) -> bool:
         """Whether the repository is on this host."""
@@ -250,18 +263,7 @@ class RepositoryApi(Protocol):
         *,
         repository: Repository | None,
     ) -> Any:
-        """One call about `repository`; of an App's client, None stands for the App itself."""
-
-
-class GitHub(RepositoryApi, Protocol):
-    """GitHub's REST API as an App: picks the installation by repository, its token, its budget."""
-
-    @property
-    def app_id(self) -> int:
-        """The App's numeric id; 0 as long as it was not asked for (see `identify`)."""
-
-    async def identify(self) -> int:
-        """Asks GitHub once which App this is, and returns its numeric id."""
+        """One call on behalf of the installation of `repository`, or of the App itself (None)."""
 
     def pages(
         self, path: str, *, repository: Repository | None, items: str | None = None
@@ -270,6 +272,49 @@ class GitHub(RepositoryApi, Protocol):
 
     def forget(self, event: str, payload: Mapping[str, Any]) -> None:
         """An installation or repository changed: drop what is cached about it."""
+
+
+class UrgentGitHub(GitHub, Protocol):
+    """The same, told who gives way to whom when little may be asked."""
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        repository: Repository | None,
+        urgency: Urgency = Urgency.ANSWER,
+    ) -> Any:
+        """One call."""
+
+    def pages(
+        self,
+        path: str,
+        *,
+        repository: Repository | None,
+        items: str | None = None,
+        urgency: Urgency = Urgency.ANSWER,
+    ) -> AsyncIterator[Any]:
+        """Each item of a paged listing."""
+
+
+class RepositoryApi(Protocol):
+    """What of it needs no App: a token that somebody made does as well."""
+
+    def serves(self, repository: Repository) -> bool:
+        """Whether the repository is on this host."""
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        repository: Repository | None,
+        urgency: Urgency = Urgency.ANSWER,
+    ) -> Any:
+        """One call about `repository`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ answered. Events are of clusters that are not watched, so each has to say of whi
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -34,14 +34,19 @@ class Posting:
     store: Store
     metrics: Metrics
     clock: Clock
-    secrets: Sequence[Secret]
+    secrets: tuple[Secret, ...]
     """Without any, nothing may be posted."""
     read_limit: float = READ_LIMIT
     _reading: int = 0
     _keys: tuple[bytes, ...] = field(init=False, default=())
 
     def __post_init__(self) -> None:
-        self._keys = tuple(secret.reveal().encode() for secret in self.secrets)
+        self.use(self.secrets)
+
+    def use(self, secrets: tuple[Secret, ...]) -> None:
+        """Verifies by these from now on."""
+        self.secrets = secrets
+        self._keys = tuple(secret.reveal().encode() for secret in secrets)
 
     def routes(self) -> list[web.RouteDef]:
         """To be added to an application; none where there is no secret to check them."""

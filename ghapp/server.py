@@ -33,6 +33,11 @@ HEADER_LIMIT: Final = 200
 """Characters of an event name or a delivery id that we store."""
 
 
+def _no_secrets(source: str) -> Sequence[Secret]:
+    """Nobody declares an App."""
+    return ()
+
+
 @dataclass(slots=True, kw_only=True)
 class Server:
     """What this process answers to."""
@@ -40,8 +45,10 @@ class Server:
     store: Store
     metrics: Metrics
     clock: Clock
-    secrets: Sequence[Secret]
+    secrets: tuple[Secret, ...]
     """Webhook secrets; the first is current, the others are being rotated out."""
+    secrets_of: Callable[[str], Sequence[Secret]] = _no_secrets
+    """Those of the App that a Provider declares, by the Provider's id."""
     ready: Callable[[], Sequence[str]]
     """Reasons why this process is not ready; empty when it is."""
     read_limit: float = READ_LIMIT
@@ -50,13 +57,19 @@ class Server:
     _keys: tuple[bytes, ...] = field(init=False, default=())
 
     def __post_init__(self) -> None:
-        self._keys = tuple(secret.reveal().encode() for secret in self.secrets)
+        self.use(self.secrets)
+
+    def use(self, secrets: tuple[Secret, ...]) -> None:
+        """Verifies by these from now on."""
+        self.secrets = secrets
+        self._keys = tuple(secret.reveal().encode() for secret in secrets)
 
     def routes(self) -> list[web.RouteDef]:
         """To be added to an application; webhooks only where there is a secret to check them."""
         webhook = [web.post("/github/webhook", self._webhook)] if self._keys else []
         return [
             *webhook,
+            web.post("/github/webhook/{source:.{1,520}}", self._webhook),
             web.get("/healthz", self._healthz),
             web.get("/readyz", self._readyz),
             web.get("/metrics", self._metrics),
@@ -78,7 +91,8 @@ class Server:
     async def _read_delivery(self, request: web.Request) -> Delivery:
         """The delivery; raises Refused and counts."""
         body = await self._read_body(request)
-        if not verify(body, request.headers.get(SIGNATURE_HEADER, ""), self._keys):
+        source = request.match_info.get("source", "")
+        if not verify(body, request.headers.get(SIGNATURE_HEADER, ""), self._keys_of(source)):
             self.metrics.webhook("forged")
             raise Refused("the signature does not match", status=401)
         event = request.headers.get("X-GitHub-Event", "")
@@ -88,7 +102,13 @@ class Server:
         if not is_json_object(body):
             hint = "set the webhook's content type to application/json"
             raise self._malformed(f"the body is not a JSON object; {hint}")
-        return Delivery(guid=guid, event=event, body=body, received=self.clock())
+        return Delivery(guid=guid, event=event, body=body, received=self.clock(), source=source)
+
+    def _keys_of(self, source: str) -> Sequence[bytes]:
+        """Without any, nothing is genuine: of an App that nobody declares no more is said."""
+        if not source:
+            return self._keys
+        return [secret.reveal().encode() for secret in self.secrets_of(source)]
 
     async def _read_body(self, request: web.Request) -> bytes:
         if (request.content_length or 0) > BODY_LIMIT:

@@ -6,6 +6,7 @@ setting must not be silently without effect.
 
 import os
 import re
+import ssl
 import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 
 from ghapp import kubeconfigs
 from ghapp.core import selector
+from ghapp.core.proxy import proxy_for
 from ghapp.errors import ConfigError
 from ghapp.secret import Secret
 
@@ -59,13 +61,20 @@ VARIABLES: Final = (
         "https://api.github.com",
     ),
     Variable("CHECKRAIL_GITHUB_APP_ID", "the App's id or client id; without it no checks are made"),
-    Variable("CHECKRAIL_GITHUB_PRIVATE_KEY_FILE", "PEM file with the App's private key"),
+    Variable(
+        "CHECKRAIL_GITHUB_PRIVATE_KEY_FILE",
+        "PEM file with the App's private key; read again when it changes, as are the other secrets",
+    ),
     Variable("CHECKRAIL_GITHUB_PRIVATE_KEY", "the PEM itself, instead of the file"),
     Variable(
         "CHECKRAIL_GITHUB_WEBHOOK_SECRET_FILE",
         "file with one webhook secret a line, the first is current",
     ),
     Variable("CHECKRAIL_GITHUB_WEBHOOK_SECRET", "the secret itself, instead of the file"),
+    Variable(
+        "CHECKRAIL_GITHUB_CA_FILE",
+        "PEM file with the CA certificates of an Enterprise Server; trusted beside the system's",
+    ),
     Variable(
         "CHECKRAIL_FLUX_SECRET_FILE",
         "file with secrets, one a line, of who may post events of clusters that are not watched",
@@ -84,6 +93,14 @@ VARIABLES: Final = (
     ),
     Variable("CHECKRAIL_LOG_LEVEL", "debug, info, warning or error", "info"),
     Variable("CHECKRAIL_LOG_FORMAT", "json or text", "json; text on a terminal"),
+    Variable(
+        "HTTPS_PROXY",
+        "proxy to GitHub, `http://[USER:PASSWORD@]HOST:PORT`; nothing else goes by it "
+        "(`HTTP_PROXY` where GitHub's address begins with http:)",
+    ),
+    Variable(
+        "NO_PROXY", "comma list of names, addresses and networks that are reached without the proxy"
+    ),
     Variable("KUBECONFIG", "as kubectl reads it; in a cluster the service account is used"),
 )
 
@@ -98,6 +115,13 @@ class GitHubSettings:
     app_id: str
     private_key: Secret
     webhook_secrets: tuple[Secret, ...]
+    ca: str = ""
+    """Certificates in PEM that are trusted beside the system's."""
+    proxy: Secret | None = None
+    """A URL, perhaps with a password in it."""
+    private_key_file: Path | None = None
+    webhook_secret_file: Path | None = None
+    """Where they were read from, and are read again when they change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +143,7 @@ class Settings:
     github: GitHubSettings | None = None
     flux_secrets: tuple[Secret, ...] = ()
     """Of posted events, Flux' and Tekton's; without any, nothing may be posted."""
+    flux_secret_file: Path | None = None
     cdevents_sink: str = ""
     dashboard_url: str = ""
     progress_interval: float = 30.0
@@ -157,14 +182,19 @@ class _Reader:
         path, inline = self.text(f"{name}_FILE"), self.text(name)
         if path and inline:
             self.wrong(name, f"set this or {PREFIX}{name}_FILE, not both")
-        return self._file(f"{name}_FILE", path) if path else inline
+        return self.content(f"{name}_FILE", path) if path else inline
 
     def secrets(self, name: str) -> tuple[Secret, ...]:
         """The secrets in ``NAME_FILE`` or ``NAME``, one a line."""
-        lines = (line.strip() for line in self.secret(name).splitlines())
-        return tuple(Secret(line) for line in lines if line)
+        return secret_lines(self.secret(name))
 
-    def _file(self, name: str, path: str) -> str:
+    def path(self, name: str) -> Path | None:
+        """The file that ``NAME_FILE`` names."""
+        path = self.text(f"{name}_FILE")
+        return Path(path) if path else None
+
+    def content(self, name: str, path: str) -> str:
+        """What is in a file; empty where that is a mistake."""
         try:
             content = Path(path).read_text(encoding="utf-8").strip()
         except OSError as error:
@@ -177,6 +207,12 @@ class _Reader:
         if not content:
             self.wrong(name, f"{path} is empty")
         return content
+
+
+def secret_lines(content: str) -> tuple[Secret, ...]:
+    """One secret a line; the first is current."""
+    lines = (line.strip() for line in content.splitlines())
+    return tuple(Secret(line) for line in lines if line)
 
 
 def read(environ: Mapping[str, str]) -> Settings:
@@ -197,6 +233,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         selector=reader.checked("SELECTOR", "", selector.problem),
         github=_github(reader),
         flux_secrets=reader.secrets("FLUX_SECRET"),
+        flux_secret_file=reader.path("FLUX_SECRET"),
         cdevents_sink=reader.checked("CDEVENTS_SINK", "", _url),
         dashboard_url=reader.checked("DASHBOARD_URL", "", _template),
         progress_interval=_seconds(reader, "PROGRESS_INTERVAL", 30.0),
@@ -245,9 +282,10 @@ def _is_port(text: str) -> bool:
 def _github(reader: _Reader) -> GitHubSettings | None:
     app_id = reader.text("GITHUB_APP_ID")
     key = reader.secret("GITHUB_PRIVATE_KEY")
-    secrets = [line.strip() for line in reader.secret("GITHUB_WEBHOOK_SECRET").splitlines()]
+    secrets = reader.secrets("GITHUB_WEBHOOK_SECRET")
     api_url = reader.checked("GITHUB_API_URL", "https://api.github.com", _url).rstrip("/")
-    given = {"APP_ID": app_id, "PRIVATE_KEY": key, "WEBHOOK_SECRET": "".join(secrets)}
+    ca, proxy = _ca(reader), _proxy(reader, api_url)
+    given = {"APP_ID": app_id, "PRIVATE_KEY": key, "WEBHOOK_SECRET": secrets}
     if not any(given.values()):
         return None
     for name in (name for name, value in given.items() if not value):
@@ -258,8 +296,35 @@ def _github(reader: _Reader) -> GitHubSettings | None:
         api_url=api_url,
         app_id=app_id,
         private_key=Secret(key),
-        webhook_secrets=tuple(Secret(line) for line in secrets if line),
+        webhook_secrets=secrets,
+        private_key_file=reader.path("GITHUB_PRIVATE_KEY"),
+        webhook_secret_file=reader.path("GITHUB_WEBHOOK_SECRET"),
+        ca=ca,
+        proxy=proxy,
     )
+
+
+def _ca(reader: _Reader) -> str:
+    path = reader.text("GITHUB_CA_FILE")
+    content = reader.content("GITHUB_CA_FILE", path) if path else ""
+    try:
+        if content:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=content)
+    except (ssl.SSLError, ValueError) as error:
+        what = getattr(error, "reason", None) or error
+        reader.wrong("GITHUB_CA_FILE", f"{path} has no CA certificates in PEM in it ({what})")
+    return content
+
+
+def _proxy(reader: _Reader, api_url: str) -> Secret | None:
+    """Named without its value where it is wrong: there may be a password in it."""
+    if _url(api_url) is not None:
+        return None
+    proxy = proxy_for(api_url, reader.environ)
+    name = f"{urlsplit(api_url).scheme.upper()}_PROXY"
+    if proxy and not _is_http(proxy):
+        reader.mistakes.append(f"{name}: not an http or https URL of a proxy")
+    return Secret(proxy) if proxy else None
 
 
 def _seconds(reader: _Reader, name: str, default: float) -> float:
@@ -275,17 +340,22 @@ def _seconds(reader: _Reader, name: str, default: float) -> float:
 
 
 def _url(value: str) -> str | None:
+    if not _is_http(value):
+        return f"{value!r} is not an http or https URL"
+    parts = urlsplit(value)
+    if parts.username or parts.password:
+        return "must not carry credentials in the URL"
+    return None
+
+
+def _is_http(value: str) -> bool:
     try:
         parts = urlsplit(value)
         port = parts.port
     except ValueError:  # a port that is none, or an address with half a bracket
-        return f"{value!r} is not an http or https URL"
+        return False
     spaced = any(character.isspace() for character in value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0 or spaced:
-        return f"{value!r} is not an http or https URL"
-    if parts.username or parts.password:
-        return "must not carry credentials in the URL"
-    return None
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and port != 0 and not spaced
 
 
 def _existing(value: str) -> str | None:

@@ -52,6 +52,21 @@ async def pending_of(product: Checkrail, sink: str) -> int:
     return (await product.store.backlog()).pending.get(sink, 0)
 
 
+async def test_how_much_may_still_be_asked_of_github_is_shown(tmp_path: Path) -> None:
+    async with world(tmp_path) as w, w.running():
+        w.run_through(w.pipelinerun())
+        await until(lambda: w.checks() and w.checks()[0].conclusion)
+        (number,) = w.github.world.installations
+        async with aiohttp.ClientSession() as session, session.get(f"{w.url}/metrics") as answer:
+            page = await answer.text()
+    for installation in ("app", number):
+        label = f'{{installation="{installation}"}}'
+        assert f"checkrail_github_rate_limit{label} 15000.0" in page
+        assert f"checkrail_github_rate_remaining{label} 149" in page
+        assert f"checkrail_github_budget_seconds{label}" in page
+    assert 'checkrail_github_waits_total{reason="kept"} 0.0' in page
+
+
 async def test_the_app_takes_webhooks_and_delivers_and_does_not_watch(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         async with w.running(role="controller") as product:

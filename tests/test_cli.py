@@ -103,7 +103,7 @@ def test_every_command_says_what_it_is_for_and_how_it_is_used(command: str) -> N
 
 def test_the_list_of_commands_is_the_contract() -> None:
     said = within("--help")
-    for name in ("demo", "run", "explain", "validate", "dead", "crds", "rbac"):
+    for name in ("demo", "setup", "run", "doctor", "explain", "validate", "dead", "crds", "rbac"):
         assert re.search(rf"^  {name} ", said.out, re.MULTILINE), name
     assert "Start with `checkrail demo`" in said.out
 
@@ -545,3 +545,24 @@ async def test_what_is_tried_again_is_delivered_by_the_process_that_runs(tmp_pat
         w.consumer.status = 202
         assert (await dead("retry", str(row["id"]))).code == 0
         await until(lambda: w.consumer.types == ["pipelinerun.queued"])
+
+
+# -- setup ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--to-cluster", "nonsense"), "--to-cluster: 'nonsense' is not NAMESPACE/NAME"),
+        (("--github", "ftp://x"), "--github: 'ftp://x' is not an http or https URL"),
+        (("--output", "/dev/null/x"), "/dev/null/x/github"),
+        (("--rotate-webhook-secret", "--output", "/nonexistent"), "lacks private-key.pem"),
+    ],
+)
+def test_a_set_up_that_cannot_be_is_refused_before_a_page_is_served(
+    arguments: tuple[str, ...], said: str
+) -> None:
+    ended = checkrail("setup", *arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert said in ended.err
+    assert "http://127.0.0.1" not in ended.err

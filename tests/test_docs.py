@@ -46,7 +46,8 @@ def test_examples_are_valid_and_there_is_one_of_each_type(tmp_path: Path) -> Non
 
 
 def test_links_lead_somewhere() -> None:
-    for page in (ROOT / "README.md", ROOT / "AGENTS.md", ROOT / "docs" / "providers.md"):
+    pages = ("README.md", "AGENTS.md", "docs/operations.md", "docs/providers.md")
+    for page in (ROOT / name for name in pages):
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 

@@ -1,8 +1,16 @@
 """What the doctor finds, with the real clients against the stand-ins."""
 
+import re
+import time
 from pathlib import Path
 
-from ghapp.doctor import Finding, examine
+import pytest
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from ghapp.demo.github.apps import new_private_key
+from ghapp.doctor import examine
+from ghapp.doctor.finding import Finding
 from tests.world import World, world
 
 
@@ -15,9 +23,9 @@ def ill(found: list[Finding]) -> str:
 
 
 async def test_where_all_is_well_nothing_has_to_be_mended(tmp_path: Path) -> None:
-    async with world(tmp_path) as w, w.running():
+    async with world(tmp_path, installed=False) as w, w.running():
+        w.github.install(w.app, "acme")
         await w.github.settled()
-        w.github.hooks.log.clear()
         found = await findings(w)
     said = "\n".join(finding.what for finding in found)
     assert ill(found) == ""
@@ -25,6 +33,9 @@ async def test_where_all_is_well_nothing_has_to_be_mended(tmp_path: Path) -> Non
     assert "may do all it needs everywhere" in said
     assert "installed on acme" in said
     assert "webhooks reach" in said
+    assert f"the App checkrail (id {w.app.id}) of octo-org is known" in said
+    assert "the App asks for the permissions it needs" in said
+    assert "our clock agrees with GitHub's" in said
 
 
 async def test_a_missing_right_is_named_with_what_grants_it(tmp_path: Path) -> None:
@@ -58,7 +69,160 @@ async def test_webhooks_that_do_not_arrive_are_told(tmp_path: Path) -> None:
 
 async def test_an_app_that_is_installed_nowhere_is_told(tmp_path: Path) -> None:
     async with world(tmp_path, installed=False) as w:
-        assert "installed nowhere" in ill(await findings(w))
+        found = ill(await findings(w))
+    assert "installed nowhere" in found
+    assert "/apps/checkrail/installations/new" in found
+
+
+# --- the App ------------------------------------------------------------------------------------
+
+
+async def test_a_permission_that_the_app_lacks_is_named_with_the_page_that_adds_it(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+        w.github.create_org("octo-org")
+        del w.app.permissions["contents"]
+        w.app.permissions["checks"] = "read"
+        found = ill(await findings(w))
+    assert "the App lacks checks: write, contents: write" in found
+    assert "/settings/apps/checkrail/permissions" in found
+
+
+async def test_what_an_installation_has_not_accepted_is_named_with_the_link_that_accepts_it(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path, installed=False) as w:
+        wanted = dict(w.app.permissions)
+        w.app.permissions = {"metadata": "read", "checks": "write", "contents": "read"}
+        there = w.github.install(w.app, "acme")
+        w.app.permissions = wanted
+        found = ill(await findings(w))
+        link = f"/organizations/acme/settings/installations/{there.id}/permissions/update"
+        assert "acme has not accepted contents: write, pull_requests: write" in found
+        assert link in found
+        w.github.accept_permissions(there, "ann")
+        assert "has not accepted" not in ill(await findings(w))
+
+
+async def test_what_the_app_itself_lacks_is_told_once_and_not_of_each_installation(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path, installed=False) as w:
+        del w.app.permissions["contents"]
+        w.github.install(w.app, "acme")
+        found = ill(await findings(w))
+    assert "the App lacks contents: write" in found
+    assert "has not accepted" not in found
+
+
+async def test_an_event_that_the_app_does_not_hear_is_named(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.app.events = ()
+        found = ill(await findings(w))
+    assert "does not hear of repository: subscribe to them at" in found
+
+
+async def test_a_suspended_installation_is_named_with_its_page(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        (there,) = w.github.world.installations.values()
+        w.github.suspend(there, "ann")
+        found = ill(await findings(w))
+    assert "suspended by acme: unsuspend it at" in found
+    assert f"/settings/installations/{there.id}" in found
+
+
+async def test_many_illnesses_of_one_kind_are_not_all_told(tmp_path: Path) -> None:
+    async with world(tmp_path, installed=False) as w:
+        for number in range(13):
+            w.github.create_org(f"org-{number:02}")
+            w.github.suspend(w.github.install(w.app, f"org-{number:02}"), "ann")
+        found = await findings(w)
+    assert ill(found).count("suspended by") == 10
+    assert "3 more such findings" in ill(found)
+    assert any("org-09 and 3 more" in finding.what for finding in found)
+
+
+async def test_an_app_that_github_does_not_know_is_told(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        settings = w.settings()
+        w.app.private_key = new_private_key()
+        found = ill([finding async for finding in examine(settings)])
+    assert found.count("check CHECKRAIL_GITHUB_APP_ID and the private key") == 1
+
+
+async def test_without_an_app_the_way_to_one_is_told(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        found = [finding async for finding in examine(w.settings(github=None))]
+    assert "checkrail setup" in ill(found)
+
+
+async def test_an_answer_that_is_not_githubs_is_told(tmp_path: Path) -> None:
+    @web.middleware
+    async def strange(request: web.Request, handler: Handler) -> web.StreamResponse:
+        answer = await handler(request)
+        return web.json_response([1]) if request.path.endswith("/app") else answer
+
+    async with world(tmp_path, middlewares=[strange]) as w:
+        assert "something unexpected" in ill(await findings(w))
+
+
+# --- webhooks -----------------------------------------------------------------------------------
+
+
+async def test_a_wrong_webhook_secret_is_told_by_what_we_answered(tmp_path: Path) -> None:
+    async with world(tmp_path, installed=False) as w, w.running():
+        w.app.webhook_secret = "another one"
+        w.github.install(w.app, "acme")
+        await w.github.settled()
+        found = ill(await findings(w))
+    assert "1 of the last 1 webhooks did not reach" in found
+    assert "1 x 401" in found
+    assert "CHECKRAIL_GITHUB_WEBHOOK_SECRET_FILE" in found
+
+
+async def test_failures_that_are_over_are_no_illness(tmp_path: Path) -> None:
+    async with world(tmp_path, installed=False) as w, w.running():
+        w.github.hooks.drop(1)
+        w.github.install(w.app, "acme")
+        (there,) = w.github.world.installations.values()
+        for _ in range(5):
+            assert "1 of the last" in ill(await findings(w))
+            w.github.accept_permissions(there, "ann")
+            await w.github.settled()
+        found = await findings(w)
+    assert ill(found) == ""
+    assert any("1 of the last 6 webhooks" in finding.what for finding in found)
+
+
+async def test_that_no_webhook_was_ever_sent_is_said(tmp_path: Path) -> None:
+    async with world(tmp_path, installed=False) as w:
+        w.app.webhook_url, url = None, w.app.webhook_url
+        w.github.install(w.app, "acme")
+        assert "no webhook URL is set" in ill(await findings(w))
+        w.app.webhook_url = url
+        found = await findings(w)
+    assert ill(found) == ""
+    assert any("GitHub sent no webhook to" in finding.what for finding in found)
+
+
+async def test_webhooks_that_nobody_signs_are_told(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.app.webhook_secret = None
+        found = ill(await findings(w))
+    assert "GitHub signs no webhook" in found
+
+
+# --- the clock ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("offset", "said"), [(120, "behind"), (-120, "ahead of")])
+async def test_a_wrong_clock_is_told(tmp_path: Path, offset: float, said: str) -> None:
+    options = {"clock": lambda: time.time() + offset}
+    async with world(tmp_path, github_options=options) as w:
+        found = ill(await findings(w))
+    (told,) = (line for line in found.splitlines() if line.startswith("our clock"))
+    assert re.match(rf"our clock is 1[12]\d s {said} GitHub's: set it, by NTP", told)
 
 
 async def test_a_cluster_that_does_not_answer_does_not_hide_github(tmp_path: Path) -> None:

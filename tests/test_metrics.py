@@ -1,12 +1,14 @@
 """metrics: what /metrics says. That the documentation names each metric is tested with it."""
 
 from collections.abc import Callable
+from math import inf
 from typing import get_args
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ghapp import metrics
+from ghapp.core.budget import Standing, Why
 from ghapp.core.model import Verb
 from ghapp.metrics import Metrics
 from ghapp.ports import Backlog
@@ -45,6 +47,7 @@ def test_what_the_process_works_with_begins_at_zero_too() -> None:
 
 
 JOBS = "batch/v1/jobs"
+STANDING = Standing(limit=5_000, remaining=4_999, reset=1_800_000_000.0, points=35, lasts=inf)
 
 DEEDS: list[tuple[Callable[[Metrics], None], str, dict[str, str], float]] = [
     (
@@ -92,11 +95,24 @@ DEEDS: list[tuple[Callable[[Metrics], None], str, dict[str, str], float]] = [
         1,
     ),
     (
-        lambda m: m.rate_remaining("42", 4_999),
+        lambda m: m.github_standings(lambda: {"42": STANDING}),
         "checkrail_github_rate_remaining",
         {"installation": "42"},
         4_999,
     ),
+    (
+        lambda m: m.github_standings(lambda: {"42": STANDING}),
+        "checkrail_github_budget_seconds",
+        {"installation": "42"},
+        inf,
+    ),
+    (
+        lambda m: m.github_standings(lambda: {"42": STANDING}),
+        "checkrail_github_points",
+        {"installation": "42"},
+        35,
+    ),
+    (lambda m: m.github_wait(Why.KEPT), "checkrail_github_waits_total", {"reason": "kept"}, 1),
 ]
 
 

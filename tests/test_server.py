@@ -92,7 +92,7 @@ async def serving(
         store=store,
         metrics=Metrics(),
         clock=lambda: NOW,
-        secrets=[Secret(secret.decode()) for secret in secrets],
+        secrets=tuple(Secret(secret.decode()) for secret in secrets),
         ready=lambda: (),
         **more,
     )
@@ -225,6 +225,28 @@ async def test_a_second_signature_header_changes_nothing(rig: Rig, right_first: 
         assert await wire.status() == (202 if right_first else 401)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "status"),
+    [
+        (SIGNATURE_HEADER, "sha256=é", 401),
+        (SIGNATURE_HEADER, f"{sign(BODY, CURRENT)}é", 401),
+        ("X-Hub-Signature", "sha1=é", 202),
+        ("X-GitHub-Event", "pingé", 400),
+        ("X-GitHub-Delivery", "😀", 400),
+        ("User-Agent", "GitHub-Hookshot/é", 202),
+    ],
+)
+async def test_headers_that_are_not_ascii_get_a_verdict(
+    rig: Rig, name: str, value: str, status: int
+) -> None:
+    headers = {**genuine(BODY), "Content-Length": str(len(BODY)), name: value}
+    head = "".join(f"{key}: {text}\r\n" for key, text in headers.items())
+    async with raw(rig, head) as wire:
+        await wire.say(BODY)
+        assert await wire.status() == status
+    assert await rig.post(guid="another") == 202
+
+
 async def test_a_forged_click_causes_no_request_and_nothing_in_the_cluster(tmp_path: Path) -> None:
     asked: list[str] = []
 
@@ -286,6 +308,12 @@ async def test_30_mb_are_refused_as_soon_as_they_are_announced(rig: Rig) -> None
     async with raw(rig, f"Content-Length: {30 * MIB}\r\n") as wire:
         assert await wire.status() == 413
     assert await rig.counted() == {"too_large": 1}
+
+
+async def test_after_what_was_too_large_the_next_is_welcome(rig: Rig) -> None:
+    assert await rig.post(b"{}" + b" " * BODY_LIMIT) == 413
+    assert await rig.post() == 202
+    assert await rig.counted() == {"too_large": 1, "accepted": 1}
 
 
 async def test_30_mb_without_an_announcement_are_refused_when_they_are_too_many(rig: Rig) -> None:

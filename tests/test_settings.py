@@ -208,3 +208,30 @@ def test_each_variable_is_described_once() -> None:
     found = [variable.name for variable in settings.VARIABLES]
     assert len(found) == len(set(found))
     assert all(variable.meaning for variable in settings.VARIABLES)
+
+
+GITHUB_PROXY = {**APP, "HTTPS_PROXY": "http://us:pass@proxy.example:3128"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "used"),
+    [
+        ({}, True),
+        ({"NO_PROXY": "api.github.com"}, False),
+        ({"CHECKRAIL_GITHUB_API_URL": "http://127.0.0.1:8080/github"}, False),
+    ],
+)
+def test_github_is_reached_by_the_proxy_of_the_environment(
+    changes: dict[str, str], used: bool
+) -> None:
+    chosen = settings.read({**GITHUB_PROXY, **changes}).github
+    assert chosen is not None
+    assert (chosen.proxy == Secret("http://us:pass@proxy.example:3128")) is used
+    assert "pass@" not in repr(chosen)
+
+
+@pytest.mark.parametrize("proxy", ["socks5://us:pass@proxy.example", "http://", "http://a b"])
+def test_a_proxy_that_is_none_is_a_mistake_without_its_password(proxy: str) -> None:
+    with pytest.raises(ConfigError, match="HTTPS_PROXY: not an http or https URL") as caught:
+        settings.read({**APP, "HTTPS_PROXY": proxy})
+    assert "pass" not in str(caught.value).replace("proxy", "")

@@ -348,7 +348,7 @@ async def world(
         app = github.create_app(
             "checkrail",
             PERMISSIONS | dict(permissions or {}),
-            (),
+            ("repository",),
             webhook_url=str(server.make_url("/nowhere")),
             webhook_secret=SECRETS[0],
             private_key=private_key(),

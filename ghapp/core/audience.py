@@ -24,6 +24,7 @@ from ghapp.core import globs
 from ghapp.core.case import Case, Failed, Rule, Template
 from ghapp.core.model import Milestone, Observation, Phase, Value, Verb
 from ghapp.core.notification import (
+    ANY,
     Filter,
     LabelSelector,
     LogSettings,
@@ -52,12 +53,14 @@ class Recipient(Value, frozen=True, kw_only=True):
 
     provider: str
     """`Provider.id`."""
-    milestones: tuple[Milestone, ...] = ()
-    """The events that it wants; empty: all."""
+    milestones: tuple[Milestone, ...] = tuple(Milestone)
+    """The events that it wants."""
+    now: bool = True
+    """Whether it is told of the run as it is now; else only of milestones that are past."""
 
     def wants(self, milestone: Milestone) -> bool:
         """Whether an event of this milestone is sent to it."""
-        return not self.milestones or milestone in self.milestones
+        return milestone in self.milestones
 
 
 class Presentation(Value, frozen=True, kw_only=True):
@@ -82,8 +85,8 @@ class Audience(Value, frozen=True, kw_only=True):
 
     @property
     def providers(self) -> tuple[str, ...]:
-        """The ids of those who are told."""
-        return tuple(recipient.provider for recipient in self.recipients)
+        """The ids of those who are told of the run as it is now."""
+        return tuple(recipient.provider for recipient in self.recipients if recipient.now)
 
 
 PLAIN: Final = Presentation()
@@ -107,6 +110,13 @@ class Listening:
         chosen = self.document.spec.filter
         asks = self.rule is not None and self.rule.needs_object
         return bool(asks or chosen.label_selector or chosen.annotations)
+
+    @property
+    def steady(self) -> bool:
+        """Whether it is about a run from its begin to its end, or not at all."""
+        chosen = self.document.spec.filter
+        asks = self.rule or chosen.phases or chosen.old_phases or chosen.results
+        return not asks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,16 +148,21 @@ UNHEARD: Final = Heard(audience=NOBODY)
 def hear(listening: Iterable[Listening], case: Case) -> Heard:
     """Asks every document about a run; the documents come in the order of their last word."""
     matched: list[Listening] = []
+    admitted: list[tuple[Listening, tuple[Milestone, ...], bool]] = []
     failures: list[tuple[Notification, str]] = []
     for each in listening:
         try:
-            if _about(each, case):
-                matched.append(each)
+            now = _about(each, case)
+            milestones = tuple(_milestones(each, case, now=now))
         except Failed as error:
             failures.append((each.document, str(error)))
+            continue
+        admitted.append((each, milestones, now))
+        if now:
+            matched.append(each)
     settings = tuple(_settings(matched, case, failures))
     return Heard(
-        audience=Audience(recipients=_recipients(matched), presentation=_presentation(settings)),
+        audience=Audience(recipients=_recipients(admitted), presentation=_presentation(settings)),
         matched=tuple(each.document for each in matched),
         settings=settings,
         failures=tuple(failures),
@@ -172,9 +187,40 @@ def _about(listening: Listening, case: Case) -> bool:
     document, look = listening.document, case.look
     if document.spec.suspend or document.namespace not in ("", look.subject.namespace):
         return False
+    if document.spec.filter is ANY:
+        return True
     if not _admits(document.spec.filter, case):
         return False
     return listening.rule is None or listening.rule.matches(case)
+
+
+_ALL: Final = tuple(Milestone)
+_REACHED: Final[Mapping[Milestone, Phase]] = {
+    Milestone.QUEUED: Phase.QUEUED,
+    Milestone.STARTED: Phase.RUNNING,
+}
+"""The phase that a milestone began; of the last one the verdict is."""
+
+
+def _milestones(listening: Listening, case: Case, *, now: bool) -> Iterator[Milestone]:
+    """The events that the document asks for.
+
+    Several milestones may be owed between two looks. Each is judged by the phase that it began, or
+    what is told would depend on how often we happened to look.
+    """
+    chosen = listening.document.spec.filter
+    for milestone in chosen.milestones or _ALL:
+        if now if listening.steady else _about(listening, _at(milestone, case)):
+            yield milestone
+
+
+def _at(milestone: Milestone, case: Case) -> Case:
+    """The case as it was when the run reached a milestone that is past."""
+    look, phase = case.look, _REACHED.get(milestone)
+    if phase is None or phase.rank >= look.phase.rank:
+        return case
+    then = replace(look, phase=phase, finished=None, conclusion=None, reason="", message="")
+    return Case(look=then, raw=case.raw, old_phase=phase_before(then, None, ""))
 
 
 def _admits(chosen: Filter, case: Case) -> bool:
@@ -223,17 +269,22 @@ def _requires(requirement: Requirement, labels: Mapping[str, str]) -> bool:
 # --- where ----------------------------------------------------------------------------------------
 
 
-def _recipients(matched: Iterable[Listening]) -> tuple[Recipient, ...]:
+def _recipients(
+    admitted: Iterable[tuple[Listening, tuple[Milestone, ...], bool]],
+) -> tuple[Recipient, ...]:
     """Each provider once; of its events those that any of the documents asks for."""
-    wanted: dict[str, tuple[Milestone, ...]] = {}
-    for each in matched:
-        asked = each.document.spec.filter.milestones
-        for provider in each.providers:
-            known = wanted.get(provider)
-            everything = known == () or not asked
-            wanted[provider] = () if everything else tuple(dict.fromkeys((*(known or ()), *asked)))
+    wanted: dict[str, set[Milestone]] = {}
+    present: set[str] = set()
+    for listening, milestones, now in admitted:
+        for provider in listening.providers if now or milestones else ():
+            wanted.setdefault(provider, set()).update(milestones)
+            present.update({provider} if now else ())
     return tuple(
-        Recipient(provider=provider, milestones=milestones)
+        Recipient(
+            provider=provider,
+            milestones=tuple(one for one in Milestone if one in milestones),
+            now=provider in present,
+        )
         for provider, milestones in sorted(wanted.items())
     )
 
@@ -279,6 +330,8 @@ def _said(listening: Listening, case: Case) -> Iterator[tuple[str, Any]]:
 
 def _presentation(settings: Iterable[Setting]) -> Presentation:
     said = {setting.name: setting.value for setting in settings}
+    if not said:
+        return PLAIN
     logs = {name[5:]: value for name, value in said.items() if name.startswith("logs.")}
     interval = said.get("progress_interval")
     return Presentation(
@@ -296,9 +349,19 @@ def _presentation(settings: Iterable[Setting]) -> Presentation:
 def phase_before(look: Observation, before: Observation | None, remembered: str) -> str:
     """The phase that the run was in before the present one; empty: none.
 
-    A look at an unchanged run must say the same as the look before, so the phase before is that
-    before the last change, which is `remembered` with the row.
+    A run goes one way, whatever of it we saw. A long-lived object comes from anywhere: what counts
+    is its phase before the last change, which is `remembered` with the row, so that two looks at an
+    unchanged object say the same.
     """
+    if not look.living:
+        return _phase_before_in_a_run(look)
     if before is None:
         return ""
-    return remembered if before.phase is look.phase else Phase(before.phase).value
+    return remembered if before.phase is look.phase else before.phase.value
+
+
+def _phase_before_in_a_run(look: Observation) -> str:
+    if look.phase is Phase.QUEUED:
+        return ""
+    ran = look.phase.finished and look.started
+    return (Phase.RUNNING if ran else Phase.QUEUED).value

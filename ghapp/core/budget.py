@@ -1,24 +1,28 @@
 """How much one installation may still ask of GitHub: a value; `ask` before, `heard` after.
 
-Three things are kept. What GitHub tells in its headers: requests left in this hour, of which the
-last tenth is kept back for verdicts and clicks. What it told by refusing: a pause for all requests
-of the installation. And what it publishes but never shows, the secondary limits:
+Three things are kept. What GitHub tells in its headers: requests left in this hour. What it told by
+refusing: a pause for all requests of the installation. And what it publishes but never shows, the
+secondary limits:
 
     900 points a minute at one endpoint, a write costs 5, a read 1
     80 requests a minute and 500 an hour that create content
     https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
 
-The second is always kept; it counts requests that notify people, as GitHub's descriptions of the
-endpoints say ("This endpoint triggers notifications"): pull requests do, checks and git objects do
-not. The first is kept ahead of time only on GitHub's own hosts (`published`); an Enterprise Server
-has no limits unless its administrator sets some, and which is not told, so there we begin to keep
-them once we were refused. Nothing is spaced out: a burst goes at once, until a limit is met.
+The last of the hour and of the points is kept back for what is urgent (`Urgency`): progress gives
+way to answers, and both to verdicts. The second of the published limits is always kept; it counts
+requests that notify people, as GitHub's descriptions of the endpoints say ("This endpoint triggers
+notifications"): pull requests do, checks and git objects do not. The first is kept ahead of time
+only on GitHub's own hosts (`published`); an Enterprise Server has no limits unless its
+administrator sets some, and which is not told, so there we begin to keep them once we were refused.
+Nothing is spaced out: a burst goes at once, until a limit is met.
 
 Time is an argument, in seconds since the epoch.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import IntEnum, StrEnum
+from math import inf
 from typing import Final
 
 from ghapp.core.retry import LONGEST, Answer, limited, number
@@ -26,14 +30,47 @@ from ghapp.core.retry import LONGEST, Answer, limited, number
 POINTS_A_MINUTE: Final = 900
 CONTENT_A_MINUTE: Final = 80
 CONTENT_AN_HOUR: Final = 500
-KEPT_BACK: Final = 0.1
-"""Share of the hour's requests that only verdicts and clicks may use."""
 DEFERRED: Final = 30.0
-"""Longest wait of a deferred request: its lane holds the verdict that may follow it."""
+"""Longest wait of a request that gives way: its lane holds the verdict that may follow it."""
 WARY: Final = 3600.0
 """After a secondary refusal the published limits are kept for so long, wherever it was."""
+NOT_MODIFIED: Final = 304
 _NEW_WINDOW: Final = 5.0
 _SLICES: Final = 60
+
+
+class Urgency(IntEnum):
+    """Who gives way to whom when little may be asked; the lowest goes first."""
+
+    FINAL = 0
+    """A verdict, which a merge may wait for; and tokens, without which nothing goes."""
+    ANSWER = 1
+    """Somebody waits for it: what a click asked for, the first sign of a run, anything else."""
+    PROGRESS = 2
+    """What comes after it will say the same and more."""
+
+
+HOUR_KEPT: Final = {Urgency.FINAL: 0.0, Urgency.ANSWER: 0.05, Urgency.PROGRESS: 0.1}
+"""Share of the hour's requests that is left to what is more urgent."""
+MINUTE_KEPT: Final = {Urgency.FINAL: 0.0, Urgency.ANSWER: 0.1, Urgency.PROGRESS: 0.3}
+"""The same of the points of a minute, which a burst uses up much sooner."""
+
+
+class Why(StrEnum):
+    """What a request has to wait for."""
+
+    PAUSED = "paused"
+    """GitHub refused something for rate reasons."""
+    HOUR = "hour"
+    """The hour's requests are used up."""
+    KEPT = "kept"
+    """The last of the hour's requests are for what is more urgent."""
+    POINTS = "points"
+    """The published points of a minute at one endpoint."""
+    CONTENT = "content"
+    """The published number of requests that notify people."""
+    QUEUE = "queue"
+    """Too many are under way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +82,7 @@ class Cost:
     """Method and route; GitHub counts points "to a single endpoint"."""
     content: bool = False
     """It notifies people."""
-    deferrable: bool = False
-    """Progress: what comes after it will say the same and more."""
+    urgency: Urgency = Urgency.ANSWER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +94,9 @@ class Window:
     log: tuple[tuple[int, int], ...] = ()
     """(number of the slice, amount), oldest first."""
 
-    def wait(self, amount: int, now: float) -> float:
-        """Seconds until `amount` more is allowed; 0: now."""
-        free = self.limit - amount
+    def wait(self, amount: int, now: float, *, kept: float = 0.0) -> float:
+        """Seconds until `amount` more is allowed and that share of the limit is left; 0: now."""
+        free = self.limit * (1 - kept) - amount
         spent, alive = 0, self._alive(now)
         for slice_, used in reversed(alive):
             spent += used
@@ -74,6 +110,10 @@ class Window:
         if log and log[-1][0] >= slice_:  # the clock may have gone back
             slice_, amount, log = log[-1][0], log[-1][1] + amount, log[:-1]
         return replace(self, log=(*log, (slice_, amount)))
+
+    def total(self, now: float) -> int:
+        """What was spent in the window that ends now."""
+        return sum(used for _, used in self._alive(now))
 
     @property
     def _width(self) -> float:
@@ -103,6 +143,8 @@ class Budget:
     hour: Window = Window(limit=CONTENT_AN_HOUR, seconds=3600.0)
     points: Mapping[str, Window] = field(default_factory=dict)
     """By endpoint."""
+    recent: Window = Window(limit=0, seconds=300.0)
+    """Requests; no limit, but the present rate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +152,22 @@ class Wait:
     """Not now."""
 
     seconds: float
+    why: Why
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How an installation stands, for whoever watches over it."""
+
+    limit: int
+    remaining: int
+    reset: float
+    """When the hour begins anew, in seconds since the epoch."""
+    points: int
+    """Of the last minute, at the endpoint that was used most."""
+    lasts: float
+    """Seconds until the hour's requests are used up at the present rate; inf: they will not be."""
 
 
 _NO_POINTS: Final = Window(limit=POINTS_A_MINUTE, seconds=60.0)
@@ -123,11 +180,13 @@ def ask(budget: Budget, cost: Cost, now: float) -> tuple[Budget, Wait | None]:
 
 
 def heard(budget: Budget, answer: Answer, now: float) -> Budget:
-    """The budget after an answer."""
+    """The budget after an answer; "not modified" costs nothing of the hour."""
+    if answer.status == NOT_MODIFIED and budget.remaining is not None:
+        budget = replace(budget, remaining=budget.remaining + 1)
     budget = _counted(budget, answer.headers, now)
     wait = limited(answer, now=now, strikes=budget.strikes)
     if wait is None:
-        calm = answer.good and now >= budget.paused_until
+        calm = (answer.good or answer.status == NOT_MODIFIED) and now >= budget.paused_until
         return replace(budget, strikes=0) if calm and budget.strikes else budget
     until = max(budget.paused_until, now + wait)
     if answer.headers.get("x-ratelimit-remaining") == "0" or now < budget.paused_until:
@@ -135,9 +194,27 @@ def heard(budget: Budget, answer: Answer, now: float) -> Budget:
     return replace(budget, paused_until=until, strikes=budget.strikes + 1, wary_until=until + WARY)
 
 
+def standing(budget: Budget, now: float) -> Standing | None:
+    """What is known by now; None where GitHub tells of no limit, as an Enterprise Server may."""
+    if budget.limit is None or budget.remaining is None:
+        return None
+    left = budget.limit if budget.reset <= now else budget.remaining
+    rate = budget.recent.total(now) / budget.recent.seconds
+    lasts = left / rate if rate else inf
+    return Standing(
+        limit=budget.limit,
+        remaining=left,
+        reset=budget.reset,
+        points=max((window.total(now) for window in budget.points.values()), default=0),
+        lasts=inf if left and lasts >= budget.reset - now else lasts if left else 0.0,
+    )
+
+
 def _paused(budget: Budget, now: float) -> Wait | None:
     left = min(budget.paused_until - now, LONGEST)
-    return Wait(seconds=left, reason="GitHub asked us to slow down") if left > 0 else None
+    if left <= 0:
+        return None
+    return Wait(seconds=left, why=Why.PAUSED, reason="GitHub asked us to slow down")
 
 
 def _primary(budget: Budget, cost: Cost, now: float) -> Wait | None:
@@ -145,39 +222,41 @@ def _primary(budget: Budget, cost: Cost, now: float) -> Wait | None:
         return None
     left = min(budget.reset - now + 1, LONGEST)
     if budget.remaining <= 0:
-        return Wait(seconds=left, reason="this hour's requests to GitHub are used up")
-    kept = (budget.limit or 0) * KEPT_BACK
-    if cost.deferrable and budget.remaining <= kept:
+        reason = "this hour's requests to GitHub are used up"
+        return Wait(seconds=left, why=Why.HOUR, reason=reason)
+    kept = HOUR_KEPT[cost.urgency]
+    if kept and budget.remaining <= (budget.limit or 0) * kept:
         reason = "the last of this hour's requests to GitHub are kept for verdicts"
-        return Wait(seconds=min(left, DEFERRED), reason=reason)
+        return Wait(seconds=min(left, DEFERRED), why=Why.KEPT, reason=reason)
     return None
 
 
 def _secondary(budget: Budget, cost: Cost, now: float) -> Wait | None:
-    waits = [0.0]
-    if cost.content:
-        waits += [budget.minute.wait(1, now), budget.hour.wait(1, now)]
-    if _counts_points(budget, now):
-        waits.append(budget.points.get(cost.endpoint, _NO_POINTS).wait(cost.points, now))
-    longest = max(waits)
+    content = max(budget.minute.wait(1, now), budget.hour.wait(1, now)) if cost.content else 0.0
+    points = 0.0
+    if budget.published or now < budget.wary_until:
+        window, kept = budget.points.get(cost.endpoint, _NO_POINTS), MINUTE_KEPT[cost.urgency]
+        points = window.wait(cost.points, now, kept=kept)
+    longest = max(content, points)
+    if longest <= 0:
+        return None
     reason = f"GitHub's published limit for {cost.endpoint} is reached"
-    return Wait(seconds=longest, reason=reason) if longest > 0 else None
-
-
-def _counts_points(budget: Budget, now: float) -> bool:
-    return budget.published or now < budget.wary_until
+    why = Why.CONTENT if content >= points else Why.POINTS
+    return Wait(seconds=longest, why=why, reason=reason)
 
 
 def _spend(budget: Budget, cost: Cost, now: float) -> Budget:
     left = None if budget.remaining is None else max(budget.remaining - 1, 0)
-    budget = replace(budget, remaining=left)
-    if cost.content:
-        minute, hour = budget.minute.spend(1, now), budget.hour.spend(1, now)
-        budget = replace(budget, minute=minute, hour=hour)
-    if not _counts_points(budget, now):
-        return budget
     window = budget.points.get(cost.endpoint, _NO_POINTS).spend(cost.points, now)
-    return replace(budget, points={**budget.points, cost.endpoint: window})
+    budget = replace(
+        budget,
+        remaining=left,
+        recent=budget.recent.spend(1, now),
+        points={**budget.points, cost.endpoint: window},
+    )
+    if not cost.content:
+        return budget
+    return replace(budget, minute=budget.minute.spend(1, now), hour=budget.hour.spend(1, now))
 
 
 def _counted(budget: Budget, headers: Mapping[str, str], now: float) -> Budget:

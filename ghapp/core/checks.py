@@ -11,6 +11,8 @@ from hashlib import sha256
 from typing import Final
 from urllib.parse import quote
 
+from msgspec.structs import replace
+
 from ghapp.core import markdown
 from ghapp.core.audience import PLAIN, Presentation
 from ghapp.core.effects import Button, Check
@@ -88,6 +90,25 @@ def render(
         details_url=details_url(look, dashboard_url, presentation.dashboard_url),
         buttons=_buttons(look, following, presentation.buttons),
     )
+
+
+def closed_early(check: Check, at: datetime) -> Check:
+    """The check of a run that has not ended, completed all the same: see `core.overdue`."""
+    return replace(
+        check,
+        status="completed",
+        conclusion=Conclusion.TIMED_OUT,
+        title="It has not ended yet",
+        summary=f"{_CLOSED_EARLY}\n\n{check.summary}",
+        completed_at=at,
+        buttons=(),
+    )
+
+
+_CLOSED_EARLY: Final = (
+    "> It has not ended yet. GitHub gives up on unfinished checks after 14 days, so this one is "
+    "closed; it gets its verdict when the run ends."
+)
 
 
 def check_name(look: Observation, otherwise: str = "") -> str:

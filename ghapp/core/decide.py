@@ -114,7 +114,7 @@ def excerpted(before: Seen, excerpt: Excerpt, *, attempt: int, rules: Rules) -> 
     after, revision = excerpts.enriched(before, excerpt, attempt=attempt), before.look.revision
     if after is None or after.check is None or revision is None:
         return NOTHING
-    effect = _set_check(before, after, after.check, revision, rules)
+    effect = set_check(before, after, after.check, revision, rules)
     return Decision(seen=(after,), effects=(effect,))
 
 
@@ -289,6 +289,7 @@ def _next_attempt(before: Seen, look: Observation) -> Seen:
         told=(),
         check=None,
         shown=(),
+        overdue=False,
         notices=(),
         excerpt=None,
         closed=False,
@@ -329,7 +330,7 @@ def _tell(
     )
     effects: tuple[Effect, ...] = (*milestones, *happened)
     if to and check is not None and look.revision is not None:
-        check_effect = _set_check(before, after, check, look.revision, rules)
+        check_effect = set_check(before, after, check, look.revision, rules)
         progress = check_effect.progress and not urgent
         effects = (replace(check_effect, progress=progress, to=to), *effects)
     logs = excerpts.wanted(before, look)
@@ -426,19 +427,22 @@ def _removal(before: Seen, at: datetime) -> tuple[Occurrence, ...]:
 def _check(before: Seen, look: Observation, rules: Rules) -> Check | None:
     if look.revision is None:
         return None
-    following = next_environment(look, rules.pipelines)
-    return checks.render(
+    check = checks.render(
         look,
         notices=before.notices,
-        following=following,
+        following=next_environment(look, rules.pipelines),
         dashboard_url=rules.dashboard_url,
         presentation=before.audience.presentation,
     )
+    if before.overdue and before.check and before.check.completed_at and not look.phase.finished:
+        return checks.closed_early(check, before.check.completed_at)  # GitHub opens none again
+    return check
 
 
-def _set_check(
+def set_check(
     before: Seen, after: Seen, check: Check, revision: Revision, rules: Rules
 ) -> SetCheck:
+    """The effect that shows `check` to everybody who has seen it."""
     quiet = before.check is not None and before.check.status == check.status
     return SetCheck(
         subject=after.look.subject,

@@ -5,7 +5,7 @@ may be about one run: the places add up, each is told once, and of each setting 
 counts (`core.audience`).
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta, field
 
@@ -75,6 +75,10 @@ class Filter(Written, frozen=True, kw_only=True):
     expression: Expression | None = None
 
 
+ANY: Final = Filter()
+"""Admits everything."""
+
+
 class Report(Written, frozen=True, kw_only=True):
     """Where a run leaves a report that machines read: in one of its results, or as the log of a
     step that prints it (the way out of a workspace that nobody else can read)."""
@@ -109,7 +113,7 @@ class NotificationSpec(Written, frozen=True, kw_only=True):
     """As if it were not there."""
     priority: Annotated[int, Meta(ge=-1000, le=1000)] = 0
     """Among documents of one scope: the higher one has the last word."""
-    filter: Filter = Filter()
+    filter: Filter = ANY
     check_name: Line | None = None
     """Template. The same for every run of the same thing, or no branch rule can require it."""
     dashboard_url: Line | None = None

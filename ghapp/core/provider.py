@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from ghapp.core.model import Value
-from ghapp.core.pipeline import Name
+from ghapp.core.pipeline import HttpsUrl, Name
 
 ProviderKind = Literal["Provider", "ClusterProvider"]
 
@@ -22,6 +22,15 @@ class SecretRef(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A Secret in the same namespace; of a ClusterProvider, in the one that checkrail runs in."""
 
     name: Name
+
+
+class GitHubApp(Value, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """A GitHub App other than the one that the process is set up with; its key is in the Secret."""
+
+    id: Annotated[str, Meta(min_length=1, max_length=100)]
+    """The App's id or client id."""
+    api_url: HttpsUrl = "https://api.github.com"
+    """Of an Enterprise Server: ``https://HOST/api/v3``."""
 
 
 class ProviderRef(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):

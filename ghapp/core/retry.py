@@ -162,13 +162,26 @@ def _error(error: Any) -> str:
     return " ".join(str(error[key]) for key in ("resource", "field", "code") if key in error)
 
 
-def _permission(answer: Answer) -> str:
-    """What an App has to be granted: "checks=write; statuses=write" names alternatives."""
-    needs = answer.headers.get("x-accepted-github-permissions", "")
-    if answer.status != 403 or not needs or "not accessible" not in answer.text:
+def lacking(answer: Answer) -> str:
+    """The permission that an App was not granted: "checks=write; statuses=write" are alternatives.
+
+    https://docs.github.com/en/rest/authentication/permissions-required-for-github-apps
+    """
+    if answer.status != 403 or "not accessible by integration" not in answer.text:
         return ""
+    needs = answer.headers.get("x-accepted-github-permissions", "")
+    if not needs:
+        return "a permission for this"  # an Enterprise Server need not say which
     words = needs.replace("=", ":").replace(";", " or").replace(",", " and ")
+    return " ".join(words.split())
+
+
+def _permission(answer: Answer) -> str:
+    """What an App has to be granted, and by whom."""
+    lacks = lacking(answer)
+    if not lacks:
+        return ""
     return (
-        f"; the App lacks {' '.join(words.split())}: add it in the App's settings, then let the"
+        f"; the App lacks {lacks}: add it in the App's settings, then let the"
         " owner of the installation accept it"
     )

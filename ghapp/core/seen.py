@@ -50,6 +50,8 @@ class Seen(Value, frozen=True, kw_only=True):
     """The providers that have the present attempt's check: who was shown its begin sees its end."""
     old_phase: str = ""
     """That the run was in before its present one."""
+    overdue: bool = False
+    """Its check was closed although it has not ended: see `core.overdue`."""
     closed: bool = False
     """A long-lived object went on to another revision, or is gone: nothing more will come."""
 

@@ -11,10 +11,12 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from ghapp import config
 from ghapp import log as logs
 from ghapp.compiled import Compiled, compile_documents
 from ghapp.config import Config, Declared, read_object
@@ -33,6 +35,8 @@ SETTLE: Final = 0.05
 LONGEST: Final = 1.0
 """Seconds, if it never gets quiet."""
 
+REREAD_EVERY: Final = 30.0
+"""Seconds between two looks at the files; the kubelet itself takes a minute to swap a mount."""
 AGAIN: Final = 5.0
 """Seconds until documents are applied again that could not be."""
 PATIENCE: Final = 30.0
@@ -68,6 +72,8 @@ class Standing:
 
     documents: Mapping[Key, Document]
     compiled: Compiled
+    shadowed: frozenset[Key] = frozenset()
+    """Objects that do not count, because a local file declares another of their name."""
 
 
 Tell = Callable[[Standing], None]
@@ -78,6 +84,9 @@ class Configuration:
     """All documents."""
 
     files: Config
+    """What the files said last."""
+    path: Path | None
+    """Where they are; looked at again, because a mounted ConfigMap changes."""
     kinds: Sequence[Kind]
     namespaces: tuple[str, ...]
     """To follow in; ("",) means all of them."""
@@ -92,6 +101,7 @@ class Configuration:
     pace: Pace
     tell: Tell
     """Called with what counts now."""
+    reread_every: float = REREAD_EVERY
     documents: dict[Key, Document] = field(default_factory=dict)
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     """All documents were listed once, and count."""
@@ -107,6 +117,8 @@ class Configuration:
             group.create_task(self._apply_for_ever())
             group.create_task(self.providers.run())
             group.create_task(self._complain())
+            if self.path is not None:
+                group.create_task(self._reread_for_ever(self.path))
             for kind, place in places:
                 group.create_task(self._follow(kind, place))
 
@@ -169,6 +181,29 @@ class Configuration:
             self._unlisted.discard((kind.name, namespace))
             self._dirty.set()
 
+    # -- the files ------------------------------------------------------------------------------
+
+    async def _reread_for_ever(self, path: Path) -> None:
+        stamp = await asyncio.to_thread(config.stamp, path)
+        while True:
+            await asyncio.sleep(self.reread_every)
+            found = await asyncio.to_thread(config.stamp, path)
+            if found and found != stamp:
+                stamp = found
+                await self._reread(path)
+
+    async def _reread(self, path: Path) -> None:
+        """What is wrong now changes nothing: what the files said before still counts."""
+        try:
+            files = await asyncio.to_thread(config.load, path)
+        except ConfigError as error:
+            for mistake in error.mistakes:
+                log.warning("a local file is wrong, what it said before counts", mistake=mistake)
+            return
+        if files != self.files:
+            self.files = files
+            self._dirty.set()
+
     # -- what counts ----------------------------------------------------------------------------
 
     async def _apply_for_ever(self) -> None:
@@ -195,19 +230,22 @@ class Configuration:
         self._dirty.clear()
 
     async def _apply(self) -> None:
-        config = together(self.files, self.documents.values())
-        compiled = compile_documents(config, self.built_in, cluster=self.cluster)
-        await self.providers.declare(config.providers)
+        known = together(self.files, self.documents.values())
+        compiled = compile_documents(known, self.built_in, cluster=self.cluster)
+        await self.providers.declare(known.providers)
         standing = replace(
             self.desk.standing,
-            pipelines=config.pipelines,
-            trust=config.trust,
+            pipelines=known.pipelines,
+            trust=known.trust,
             listening=compiled.listening,
         )
         self.desk.revise(standing)
-        log.info("documents count", documents=len(config.declared))
+        log.info("documents count", documents=len(known.declared))
         await self.providers.give_up_orphans()
-        self.tell(Standing(documents=dict(self.documents), compiled=compiled))
+        shadowed = frozenset(
+            document.key for document in self.documents.values() if _shadowed(self.files, document)
+        )
+        self.tell(Standing(documents=dict(self.documents), compiled=compiled, shadowed=shadowed))
 
 
 def together(files: Config, documents: Iterable[Document]) -> Config:
@@ -216,9 +254,17 @@ def together(files: Config, documents: Iterable[Document]) -> Config:
     The operator who sets up the process has put the file there; whoever may write objects in a
     namespace must not be able to override it.
     """
+    found = [
+        document.declared
+        for document in documents
+        if document.declared is not None and not _shadowed(files, document)
+    ]
+    return Config.of((*files.declared, *found))
+
+
+def _shadowed(files: Config, document: Document) -> bool:
     taken = {_identity(one) for one in files.declared}
-    found = [one.declared for one in documents if one.declared is not None]
-    return Config.of((*files.declared, *(one for one in found if _identity(one) not in taken)))
+    return document.declared is not None and _identity(document.declared) in taken
 
 
 def _identity(declared: Declared) -> tuple[str, str, str]:

@@ -5,7 +5,7 @@ same transaction that holds its effects, so a crash anywhere repeats it under th
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -236,42 +236,6 @@ def _result(decision: Decision) -> CommandResult:
     if any(not isinstance(effect, SetCheck) for effect in decision.effects):
         return "done"
     return "refused" if decision.seen else "not_ours"
-
-
-class NoGitHub:
-    """Where no App is set: webhooks of an earlier one may wait in the store and concern nobody."""
-
-    app_id = 0
-
-    async def identify(self) -> int:
-        """No App has this id."""
-        return 0
-
-    def serves(self, repository: Repository) -> bool:
-        """None."""
-        return False
-
-    async def request(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None = None,
-        *,
-        repository: Repository | None,
-    ) -> Any:
-        """Never."""
-        raise Reject("no GitHub App is set")
-
-    async def pages(
-        self, path: str, *, repository: Repository | None, items: str | None = None
-    ) -> AsyncIterator[Any]:
-        """None."""
-        nothing: tuple[Any, ...] = ()
-        for each in nothing:
-            yield each
-
-    def forget(self, event: str, payload: Mapping[str, Any]) -> None:
-        """Nothing is kept."""
 
 
 async def _nothing() -> Decision:

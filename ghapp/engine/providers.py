@@ -78,6 +78,10 @@ def _nobody() -> None:
     """Nobody writes statuses."""
 
 
+def _nothing_left(name: str) -> None:
+    """Nothing else was made for it."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Providers(Mapping[str, Sink]):
     """Every sink there is at this moment, by its name in the store."""
@@ -94,6 +98,8 @@ class Providers(Mapping[str, Sink]):
     clock: Clock
     changed: Callable[[], None] = _nobody
     """Called when sinks came, went or may deliver again, and when there is news for a status."""
+    gone: Callable[[str], None] = _nothing_left
+    """Told of the id of a provider that is there no more."""
     reread_every: float = REREAD_EVERY
     places: dict[str, Place] = field(default_factory=dict)
     """Declared ones, by id."""
@@ -123,6 +129,7 @@ class Providers(Mapping[str, Sink]):
         wanted = {one.id: one for one in providers}
         for name in [name for name in self.places if name not in wanted]:
             del self.places[name]
+            self.gone(name)
         for name, provider in wanted.items():
             place = self.places.get(name)
             if place is None or place.provider != provider:

@@ -77,6 +77,9 @@ def conditions(
     if document.mistakes:
         yield not_ready("InvalidSpec", "; ".join(document.mistakes))
         return
+    if document.key in standing.shadowed:
+        yield not_ready("NotInUse", "a local file declares another of this name")
+        return
     match document.declared:
         case Provider() as provider:
             yield _provider(provider, place)
@@ -90,9 +93,8 @@ def conditions(
 def _provider(provider: Provider, place: Place | None) -> Condition:
     if provider.suspend:
         return not_ready("Suspended", "nothing is delivered; what is owed waits")
-    if place is None or place.sink is None:
-        why = place.problem if place else "a local file declares another of this name"
-        return not_ready("CannotDeliver", why)
+    if place is None:
+        return not_ready("CannotDeliver", "it does not count yet")
     if place.problem:
         return not_ready("CannotDeliver", place.problem)
     if place.tally.failing:
@@ -106,9 +108,7 @@ def _notification(
 ) -> Condition:
     problems = standing.compiled.problems.get(notification.id)
     if problems:
-        return not_ready(
-            "NotInUse" if notification.spec.suspend else "Incomplete", "; ".join(problems)
-        )
+        return not_ready("Incomplete", "; ".join(problems))
     if notification.spec.suspend:
         return not_ready("Suspended", "as if it were not there")
     failure = incidents.failures.get(notification.id)

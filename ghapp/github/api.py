@@ -1,24 +1,29 @@
 """One caller of GitHub's REST API, an installation or the App: requests out, verdicts back.
 
-gidgethub builds the requests and reads pages; what it leaves open is closed here: the version
-header, Bearer, time and size limits, redirects of a POST, and errors of our own tree.
+gidgethub reads answers and pages (`sansio`); what it leaves open is closed here: the version
+header, Bearer, time and size limits, redirects of a POST, conditional requests, and errors of our
+own tree.
 """
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urljoin
 
 import aiohttp
-from gidgethub.aiohttp import GitHubAPI
+from gidgethub import sansio
 from yarl import URL
 
-from ghapp.core.budget import Cost
-from ghapp.core.retry import Answer, verdict
+from ghapp.core.budget import NOT_MODIFIED, Cost, Urgency
+from ghapp.core.retry import Answer, http_date, lacking, verdict
 from ghapp.errors import DeliveryError, Reject, Retry
+from ghapp.github.answers import Answers
 from ghapp.github.auth import Unauthorized
+from ghapp.github.flight import SingleFlight
 from ghapp.github.limits import Door
 from ghapp.github.routes import Route, cost, find
 from ghapp.ports import Clock
@@ -26,9 +31,6 @@ from ghapp.secret import Secret, redact
 
 Observe = Callable[[str, str, int, float], None]
 """(method, route, status, seconds) of each request; status 0: there was no answer."""
-
-Remaining = Callable[[str, int], None]
-"""(installation, requests) that GitHub still allows in this hour, as far as we know."""
 
 VERSION: Final = "2022-11-28"
 """Of the API: 2026-03-10 takes fields away (https://docs.github.com/en/rest/about-the-rest-api/breaking-changes)."""
@@ -41,9 +43,15 @@ _WRITE_REDIRECTS: Final = frozenset({301, 307, 308})
 _READ: Final = frozenset({"GET", "HEAD"})
 _NEVER_SENT: Final = (
     aiohttp.ClientConnectorError,
+    aiohttp.ClientHttpProxyError,
     aiohttp.ClientSSLError,
     aiohttp.ConnectionTimeoutError,
 )
+_GOOD: Final = frozenset({200, 201, 202, 204})
+
+
+class NotGranted(Reject):
+    """The owner of the installation has not accepted a permission that this needs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +64,7 @@ class Rim:
     timeout: aiohttp.ClientTimeout
     clock: Clock
     observe: Observe
-    remaining: Remaining
+    answers: Answers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,24 +75,46 @@ class Call:
     path: str
     route: Route
     body: Mapping[str, Any] | None = None
+    urgency: Urgency = Urgency.ANSWER
 
     @classmethod
-    def of(cls, method: str, path: str, body: Mapping[str, Any] | None = None) -> "Call":
+    def of(
+        cls,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        urgency: Urgency = Urgency.ANSWER,
+    ) -> "Call":
         """Made of a path that really is one: it may hold names that others chose."""
         bare = path.partition("?")[0]
         if not bare.startswith("/") or not {"", ".", ".."}.isdisjoint(bare[1:].split("/")):
             raise Reject(f"{path!r} is not a path of GitHub's API")
-        return cls(method=method, path=path, route=find(bare), body=body)
+        return cls(method=method, path=path, route=find(bare), body=body, urgency=urgency)
 
     @property
     def cost(self) -> Cost:
         """What it counts for."""
-        return cost(self.route, self.method, self.body)
+        return cost(self.route, self.method, self.urgency)
 
     @property
     def write(self) -> bool:
         """Whether it may change something."""
         return self.method not in _READ
+
+    @property
+    def repeats(self) -> bool:
+        """Whether it is a question that is asked again and again."""
+        return self.method == "GET" and self.route.repeats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What came over the wire."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,34 +125,51 @@ class Page:
     more: str | None = field(default=None)
 
 
-class Caller(GitHubAPI):
+class Caller:
     """An installation or the App; never shared between installations."""
 
     def __init__(self, rim: Rim, door: Door, *, name: str) -> None:
-        super().__init__(rim.session, rim.user_agent, base_url=rim.api_url)
         self.door = door
         self._rim = rim
         self._name = name
+        self._writes = 0
+        self._flights: SingleFlight[Page] = SingleFlight()
+        self.skew: float | None = None
+        """Seconds that GitHub's clock was ahead of ours when it answered last."""
 
     async def send(self, call: Call, bearer: Secret) -> Page:
-        """One request and its verdict: a Page, or Retry, Reject, Unauthorized."""
+        """One request and its verdict: a Page, or Retry, Reject, Unauthorized.
+
+        Equal questions that are asked at the same time are asked once; but nobody gets an answer
+        to a question that was asked before a write ended, or they would not see what they wrote.
+        """
+        if call.repeats:
+            key = (call.path, id(bearer), self._writes)
+            return await self._flights.ask(key, partial(self._turned, call, bearer))
+        return await self._turned(call, bearer)
+
+    def forget(self) -> None:
+        """Drop what was answered so far."""
+        self._rim.answers.forget(self._name)
+
+    async def close(self) -> None:
+        """Let go of what is being asked."""
+        await self._flights.close()
+
+    async def _turned(self, call: Call, bearer: Secret) -> Page:
         async with self.door.turn(call.cost):
-            return await self._timed(call, bearer)
+            try:
+                self._writes += call.write
+                return await self._timed(call, bearer)
+            finally:
+                self._writes += call.write
 
     async def _timed(self, call: Call, bearer: Secret) -> Page:
         started, status = asyncio.get_running_loop().time(), 0
         try:
-            content, more, status = await self._make_request(
-                call.method,
-                _escaped(call.path),
-                {},
-                b"" if call.body is None else call.body,
-                ACCEPT,
-                extra_headers={
-                    "authorization": f"Bearer {bearer.reveal()}",
-                    "x-github-api-version": VERSION,
-                },
-            )
+            reply = await self._asked(call, bearer)
+            status = reply.status
+            return self._read(call, reply)
         except DeliveryError as error:
             status = error.status or 0
             raise
@@ -132,37 +179,54 @@ class Caller(GitHubAPI):
         finally:
             seconds = asyncio.get_running_loop().time() - started
             self._rim.observe(call.method, call.route.template, status, seconds)
+
+    def _read(self, call: Call, reply: Reply) -> Page:
+        content, _, more = sansio.decipher_response(200, reply.headers, reply.body)
+        if call.repeats and reply.status == 200:
+            self._rim.answers.keep(self._name, call.path, reply.headers, reply.body)
         return Page(content=content, more=more)
 
-    async def _request(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes = b""
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        answer = await self._exchange(method, url, headers, body)
-        target = _moved(method, url, answer)
+    async def _asked(self, call: Call, bearer: Secret) -> Reply:
+        """GitHub's answer, if it is a good one; where nothing was modified, what it was before."""
+        headers, body = self._headers(call, bearer), _encoded(call.body)
+        known = self._rim.answers.get(self._name, call.path) if call.repeats else None
+        url = self._rim.api_url + _escaped(call.path)
+        asking = {**headers, "if-none-match": known.tag} if known else headers
+        reply = await self._exchange(call, url, asking, body)
+        target = _moved(call, url, reply)
         if target is not None:
-            answer = await self._exchange(method, target, headers, body)
-        status, found, raw = answer
-        text = redact(raw[:_ERROR_LIMIT].decode(errors="replace")) if status >= 300 else ""
-        strikes = self.door.budget.strikes
-        self._heard(Answer(status=status, headers=found, text=text))
-        if status not in {200, 201, 202, 204}:
-            raise _error(answer, text, method=method, now=self._rim.clock(), strikes=strikes)
-        return answer
+            reply = await self._exchange(call, target, headers, body)
+        strikes, text = self.door.budget.strikes, ""
+        if reply.status >= 300:
+            text = redact(reply.body[:_ERROR_LIMIT].decode(errors="replace"))
+        self._heard(Answer(status=reply.status, headers=reply.headers, text=text))
+        if reply.status in _GOOD:
+            return reply
+        if known is not None and reply.status == NOT_MODIFIED:
+            return replace(reply, headers=known.headers, body=known.body)
+        raise _error(call, reply, text, now=self._rim.clock(), strikes=strikes)
+
+    def _headers(self, call: Call, bearer: Secret) -> dict[str, str]:
+        headers = sansio.create_headers(self._rim.user_agent, accept=ACCEPT)
+        headers["authorization"] = f"Bearer {bearer.reveal()}"
+        headers["x-github-api-version"] = VERSION
+        if call.body is not None:
+            headers["content-type"] = "application/json; charset=utf-8"
+        return headers
 
     def _heard(self, answer: Answer) -> None:
+        theirs = http_date(answer.headers.get("date", ""))
+        if theirs is not None:
+            self.skew = theirs - self._rim.clock().timestamp()
         self.door.heard(answer)
-        left = self.door.budget.remaining
-        if left is not None:
-            self._rim.remaining(self._name, left)
 
     async def _exchange(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes
-    ) -> tuple[int, Mapping[str, str], bytes]:
+        self, call: Call, url: str, headers: Mapping[str, str], body: bytes
+    ) -> Reply:
         """One trip. Redirects are not left to aiohttp: it turns POST + 301 into a GET."""
-        write = method not in _READ
         try:
             async with self._rim.session.request(
-                method,
+                call.method,
                 URL(url, encoded=True),
                 headers=headers,
                 data=body or None,
@@ -170,12 +234,12 @@ class Caller(GitHubAPI):
                 timeout=self._rim.timeout,
             ) as response:
                 raw = await _read(response)
-                return response.status, response.headers, raw
+                return Reply(status=response.status, headers=response.headers, body=raw)
         except _NEVER_SENT as error:
-            raise Retry(f"GitHub cannot be reached: {error}") from error
+            raise Retry(f"GitHub cannot be reached: {_unreached(error)}") from error
         except (aiohttp.ClientError, OSError) as error:  # a TimeoutError is an OSError
             reason = f"GitHub did not answer: {type(error).__name__}"
-            raise Retry(reason, uncertain=write) from error
+            raise Retry(reason, uncertain=call.write) from error
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
@@ -187,15 +251,17 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     return bytes(body)
 
 
-def _error(
-    answer: tuple[int, Mapping[str, str], bytes],
-    text: str,
-    *,
-    method: str,
-    now: datetime,
-    strikes: int,
-) -> DeliveryError:
-    status, headers, _ = answer
+def _unreached(error: aiohttp.ClientError) -> str:
+    """Why there was no connection, and what a person can do about it."""
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"the proxy answered {error.status} {error.message}".rstrip()
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"{error}; the CA of a private certificate goes into CHECKRAIL_GITHUB_CA_FILE"
+    return str(error)
+
+
+def _error(call: Call, reply: Reply, text: str, *, now: datetime, strikes: int) -> DeliveryError:
+    status, headers = reply.status, reply.headers
     if 300 <= status < 400:
         host = URL(headers.get("location", "")).host
         return Reject(f"GitHub redirects to {host or 'nowhere'}: not followed", status=status)
@@ -205,29 +271,34 @@ def _error(
         text,
         now=now,
         far="GitHub answered",
-        write=method not in _READ,
+        write=call.write,
         strikes=strikes,
     )
     if status == 401 and isinstance(error, Reject):
         return Unauthorized(error.reason, date=headers.get("date", ""))
+    if lacking(Answer(status=status, headers=headers, text=text)):
+        return NotGranted(error.reason, status=status)
     return error
 
 
-def _moved(method: str, url: str, answer: tuple[int, Mapping[str, str], bytes]) -> str | None:
+def _moved(call: Call, url: str, reply: Reply) -> str | None:
     """Where a renamed repository is now: one step, and only on the same host.
 
     Anywhere else the token would be shown to strangers.
     """
-    status, headers, _ = answer
-    if status not in (_REDIRECTS if method in _READ else _WRITE_REDIRECTS):
+    if reply.status not in (_WRITE_REDIRECTS if call.write else _REDIRECTS):
         return None
     try:
-        target = URL(urljoin(url, headers.get("location", "")), encoded=True)
+        target = URL(urljoin(url, reply.headers.get("location", "")), encoded=True)
         return str(target) if target.origin() == URL(url).origin() else None
     except ValueError:
         return None
 
 
+def _encoded(body: Mapping[str, Any] | None) -> bytes:
+    return b"" if body is None else json.dumps(body).encode()
+
+
 def _escaped(path: str) -> str:
-    """gidgethub expands ``{...}`` as a URI template; a name may hold braces."""
+    """A name may hold braces, which no URL does."""
     return path.replace("{", "%7B").replace("}", "%7D")

@@ -11,8 +11,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from ghapp.errors import Reject, Retry
-from ghapp.github.api import Call, Caller, Page
+from ghapp.core.budget import Urgency
+from ghapp.errors import ConfigError, Reject, Retry
+from ghapp.github.api import Call, Caller, NotGranted, Page
 from ghapp.github.auth import AppKey, Scope, Token, Unauthorized
 from ghapp.github.flight import SingleFlight
 from ghapp.github.installations import Installation
@@ -21,6 +22,7 @@ from ghapp.secret import Secret
 
 T = TypeVar("T")
 
+_NOT_GRANTED: Final = "permissions requested are not granted"
 MISCONFIGURED: Final = 300.0
 """Seconds until we try again with an id or key that GitHub does not know: a person mends that."""
 
@@ -37,6 +39,7 @@ class AboutInstallation(msgspec.Struct, frozen=True, kw_only=True):
     """What we read of ``GET /repos/{owner}/{repo}/installation``."""
 
     id: int
+    html_url: str = ""
     suspended_at: str | None = None
 
 
@@ -62,12 +65,30 @@ class TheApp:
         """Its number; 0 as long as it was not asked for."""
         return self._about.id if self._about else 0
 
+    @property
+    def skew(self) -> float | None:
+        """Seconds that GitHub's clock is ahead of ours; None as long as nothing was asked."""
+        return self._caller.skew
+
     async def about(self) -> AboutApp:
         """What GitHub says of it; asked once."""
         if self._about is None:
             question = partial(self._ask, AboutApp, "GET", "/app")
             self._about = await self._asked.ask("app", question)
         return self._about
+
+    async def use_key(self, pem: Secret) -> None:
+        """Signs with another key from now on, once GitHub has accepted it.
+
+        Raises ConfigError where it never will, Retry where it could not be asked. Until then, and
+        then too, the key before signs: an App may have several.
+        """
+        key = self._key.renewed(pem)
+        try:
+            await self._send(Call.of("GET", "/app"), key)
+        except Unauthorized as error:
+            raise ConfigError(f"{error.reason}: it is not a key of App {key.app}") from error
+        self._key = key
 
     async def installation_of(self, slug: str) -> Installation:
         """Where it is installed for ``owner/name``; Reject 404: nowhere."""
@@ -78,7 +99,9 @@ class TheApp:
             if error.status != 404:
                 raise
             raise await self._not_installed(slug, error) from error
-        return Installation(id=found.id, suspended=found.suspended_at is not None)
+        return Installation(
+            id=found.id, suspended=found.suspended_at is not None, page=found.html_url
+        )
 
     async def mint(self, scope: Scope, name: str) -> Token:
         """A token for the repository of this name, or for all of them where it is empty."""
@@ -89,34 +112,41 @@ class TheApp:
         try:
             found = await self._ask(Minted, "POST", path, body)
         except Reject as error:
-            if error.status != 422:
+            if error.status != 422 or _NOT_GRANTED not in error.reason:
                 raise
             raise _not_granted(scope, error) from error
         return Token(secret=Secret(found.token), minted=self._clock(), expires=found.expires_at)
 
     async def send(self, call: Call) -> Page:
-        """One request as the App; a 401 may only mean that our clock is wrong."""
+        """One request as the App."""
         try:
-            return await self._signed(call)
-        except Unauthorized as error:
-            if not self._key.correct(error.date, self._clock()):
-                raise self._misconfigured(error) from error
-        try:
-            return await self._signed(call)
+            return await self._send(call, self._key)
         except Unauthorized as error:
             raise self._misconfigured(error) from error
+
+    def forget(self) -> None:
+        """Drop what was answered about installations."""
+        self._caller.forget()
 
     async def close(self) -> None:
         """Let go of what is being asked."""
         await self._asked.close()
+        await self._caller.close()
 
-    async def _signed(self, call: Call) -> Page:
-        return await self._caller.send(call, self._key.token(self._clock()))
+    async def _send(self, call: Call, key: AppKey) -> Page:
+        """A 401 may only mean that our clock is wrong."""
+        try:
+            return await self._caller.send(call, key.token(self._clock()))
+        except Unauthorized as error:
+            if not key.correct(error.date, self._clock()):
+                raise
+        return await self._caller.send(call, key.token(self._clock()))
 
     async def _ask(
         self, type_: type[T], method: str, path: str, body: Mapping[str, Any] | None = None
     ) -> T:
-        content = (await self.send(Call.of(method, path, body))).content
+        call = Call.of(method, path, body, urgency=Urgency.FINAL)  # without it, nothing goes
+        content = (await self.send(call)).content
         try:
             return msgspec.convert(content, type_)
         except msgspec.ValidationError as error:
@@ -142,9 +172,9 @@ class TheApp:
         )
 
 
-def _not_granted(scope: Scope, error: Reject) -> Reject:
+def _not_granted(scope: Scope, error: Reject) -> NotGranted:
     wanted = " and ".join(f"{name}:{level}" for name, level in scope.permissions or ())
-    return Reject(
+    return NotGranted(
         f"{error.reason}; the App lacks {wanted or 'access'} for {scope.repository}: grant it in"
         " the App's settings, then let the owner of the installation accept it",
         status=422,

@@ -63,6 +63,12 @@ class AppKey:
         self._made = float("-inf")
         self._token = Secret("")
 
+    def renewed(self, pem: Secret) -> "AppKey":
+        """Another key of the same App; raises ConfigError where it is none."""
+        other = AppKey(self.app, pem)
+        other._skew = self._skew
+        return other
+
     def token(self, now: datetime) -> Secret:
         """A JWT that is good for at least a minute more."""
         seconds = now.timestamp()
@@ -171,6 +177,10 @@ class Tokens:
         """Drop every token of an installation."""
         for scope in [scope for scope in self._cache if scope.installation == installation]:
             self._cache.pop(scope, None)
+
+    def drop(self, scope: Scope) -> None:
+        """Drop one token."""
+        self._cache.pop(scope, None)
 
     async def close(self) -> None:
         """Let go of what is being minted."""

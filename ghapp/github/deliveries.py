@@ -3,7 +3,8 @@
 GitHub does not deliver twice by itself, and keeps its list for three days (Enterprise Server:
 seven): https://docs.github.com/en/webhooks/using-webhooks/handling-failed-webhook-deliveries
 The list holds the payloads, so nothing has to be delivered again: what we missed is accepted from
-here, under the guid that it has anyway.
+here, under the guid that it has anyway. What was accepted is durable and will be worked on, so it
+is not brought again, even if GitHub did not hear that we had it.
 """
 
 import json
@@ -60,14 +61,21 @@ class Sweep:
     The mark moves only when nothing was missing: what was brought may not have been kept.
     """
 
-    def __init__(self, github: GitHub) -> None:
-        self._github = github
+    def __init__(self, github: GitHub, source: str = "") -> None:
+        self.github = github
+        self._source = source
         self._mark: datetime | None = None
 
     async def missed(self, known: Known, *, now: datetime) -> Sequence[Delivery]:
         """What GitHub could not deliver and we do not know, oldest first."""
         floor = max(self._mark - OVERLAP, now - KEPT) if self._mark else now - KEPT
-        attempts = await self._attempts(floor)
+        try:
+            attempts = await self._attempts(floor)
+        except Reject as error:
+            if error.status != 404:
+                raise
+            log.info("this GitHub keeps no list of webhook deliveries", reason=error.reason)
+            return ()
         wanted = missed(attempts)
         ours = await known([attempt.guid for attempt in wanted]) if wanted else frozenset[str]()
         found = await self._fetch([each for each in wanted if each.guid not in ours])
@@ -78,22 +86,23 @@ class Sweep:
     async def _attempts(self, floor: datetime) -> Sequence[Attempt]:
         """Newest first, down to `floor`."""
         found: list[Attempt] = []
-        async for entry in self._github.pages("/app/hook/deliveries", repository=None):
+        read = 0
+        async for entry in self.github.pages("/app/hook/deliveries", repository=None):
+            read += 1
             attempt = _attempt(entry)
-            if attempt is None:
-                continue
-            if attempt.delivered_at < floor:
+            if attempt is not None and attempt.delivered_at < floor:
                 break
-            found.append(attempt)
-            if len(found) >= ENTRIES:
-                log.warning("more webhook deliveries than one sweep reads", read=len(found))
+            if attempt is not None:
+                found.append(attempt)
+            if read >= ENTRIES:
+                log.warning("more webhook deliveries than one sweep reads", read=read)
                 break
         return found
 
     async def _fetch(self, attempts: Sequence[Attempt]) -> Sequence[Delivery]:
         found: list[Delivery] = []
         size = 0
-        for attempt in attempts[:AT_ONCE]:
+        for attempt in attempts:
             body = await self._payload(attempt)
             if body is None:
                 continue
@@ -104,9 +113,10 @@ class Sweep:
                     event=attempt.event,
                     body=body,
                     received=attempt.delivered_at,
+                    source=self._source,
                 )
             )
-            if size >= AT_ONCE_BYTES:
+            if len(found) >= AT_ONCE or size >= AT_ONCE_BYTES:
                 break
         return found
 
@@ -114,7 +124,7 @@ class Sweep:
         """The webhook's body; None when GitHub no longer has it."""
         path = f"/app/hook/deliveries/{attempt.id}"
         try:
-            detail = await self._github.request("GET", path, repository=None)
+            detail = await self.github.request("GET", path, repository=None)
         except Reject as error:
             if error.status == 404:
                 log.warning("a missed webhook is gone", delivery=attempt.guid)

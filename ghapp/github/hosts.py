@@ -24,6 +24,15 @@ def host_of(api_url: str) -> str | None:
     return host if host and parts.path.rstrip("/") == "/api/v3" else None
 
 
+def api_of(web_url: str) -> str:
+    """The API of the GitHub whose pages are at `web_url`: the other way round."""
+    parts = urlsplit(web_url)
+    host = (parts.hostname or "").lower()
+    if host == GITHUB or host.endswith(_DATA_RESIDENCY):
+        return f"https://api.{host}"
+    return f"{web_url.rstrip('/')}/api/v3"
+
+
 def keeps_published_limits(api_url: str) -> bool:
     """Whether GitHub's published secondary limits hold there: on GitHub's own hosts only.
 

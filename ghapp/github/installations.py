@@ -32,6 +32,20 @@ class Installation:
 
     id: int
     suspended: bool = False
+    page: str = ""
+    """Its settings at GitHub, where its owner accepts what the App asks for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """What a webhook made doubtful."""
+
+    doubtful: bool = False
+    """Anything at all."""
+    installation: int = 0
+    """Whose answers are; 0: the webhook names none."""
+    rights: bool = False
+    """Its tokens are, too: they may do less than the installation may by now, or nothing."""
 
 
 def suspended(repository: str) -> Retry:
@@ -67,6 +81,11 @@ class Installations:
             raise suspended(slug)
         return found
 
+    async def again(self, slug: str) -> Installation:
+        """The same, asked now."""
+        self._known.pop(slug.lower(), None)
+        return await self.of(slug)
+
     def suspend(self, installation: int) -> None:
         """GitHub said so while answering something else."""
         for slug, found in list(self._known.items()):
@@ -79,10 +98,10 @@ class Installations:
             if found.id == installation:
                 self._known.pop(slug, None)
 
-    def forget(self, event: str, payload: Mapping[str, Any]) -> int | None:
-        """Drop what a webhook made doubtful; returns the installation whose tokens are, too."""
+    def forget(self, event: str, payload: Mapping[str, Any]) -> Forgotten:
+        """Drop what a webhook made doubtful, and say what else is."""
         if event not in EVENTS:
-            return None
+            return Forgotten()
         number = _field(payload, "installation", "id")
         if isinstance(number, int):
             self.drop(number)
@@ -90,8 +109,11 @@ class Installations:
         for cache in (self._known, self._unknown):
             for slug in [slug for slug in cache if slug.partition("/")[0] in owners]:
                 cache.pop(slug, None)
-        changes_rights = event in {"installation", "installation_repositories"}
-        return number if changes_rights and isinstance(number, int) else None
+        return Forgotten(
+            doubtful=True,
+            installation=number if isinstance(number, int) else 0,
+            rights=event in {"installation", "installation_repositories"},
+        )
 
     async def close(self) -> None:
         """Let go of what is being asked."""

@@ -5,11 +5,10 @@ do what the installation may.
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from ghapp.core.budget import Cost
+from ghapp.core.budget import Cost, Urgency
 
 Permissions = tuple[tuple[str, str], ...]
 
@@ -18,7 +17,9 @@ _STATUSES: Final = (("statuses", "write"),)
 _CODE: Final = (("contents", "write"), ("pull_requests", "write"))
 _DEPLOYMENTS: Final = (("deployments", "write"),)
 _PULLS: Final = (("pull_requests", "write"),)
+_PULLS_READ: Final = (("pull_requests", "read"),)
 _PULLS_OF_COMMIT: Final = (("contents", "read"), ("pull_requests", "read"))
+_FILES: Final = (("contents", "read"),)
 _READ: Final = (("metadata", "read"),)
 _MEMBERS: Final = (("members", "read"),)
 
@@ -32,6 +33,14 @@ class Route:
     """The least that a token needs; None: whatever the installation was granted."""
     notifies: frozenset[str] = frozenset()
     """Methods whose description says "This endpoint triggers notifications"."""
+    repeats: bool = False
+    """Its GET is asked again and again, and its answer is short and seldom another."""
+    reads: Permissions | None = None
+    """The least that a GET needs, where it is asked for by those who never write there."""
+
+    def needs(self, method: str) -> Permissions | None:
+        """The least that a token needs for this."""
+        return self.reads if method == "GET" and self.reads else self.permissions
 
 
 _POST: Final = frozenset({"POST"})
@@ -43,7 +52,7 @@ _TABLE: Final = (
     Route(_REPO + "/check-runs/{id}/annotations", _CHECKS),
     Route(_REPO + "/check-suites/{id}", _CHECKS),
     Route(_REPO + "/check-suites/{id}/check-runs", _CHECKS),
-    Route(_REPO + "/commits/{ref}/check-runs", _CHECKS),
+    Route(_REPO + "/commits/{ref}/check-runs", _CHECKS, repeats=True),
     Route(_REPO + "/commits/{ref}/check-suites", _CHECKS),
     Route(_REPO + "/statuses/{sha}", _STATUSES),
     Route(_REPO + "/commits/{ref}/statuses", _STATUSES),
@@ -56,20 +65,22 @@ _TABLE: Final = (
     Route(_REPO + "/git/refs/{ref+}", _CODE),
     Route(_REPO + "/git/trees", _CODE),
     Route(_REPO + "/git/trees/{sha}", _CODE),
-    Route(_REPO + "/contents/{path+}", _CODE),
+    Route(_REPO + "/contents/{path+}", _CODE, reads=_FILES, repeats=True),
+    Route(_REPO + "/deployments", _DEPLOYMENTS),
+    Route(_REPO + "/deployments/{id}", _DEPLOYMENTS),
+    Route(_REPO + "/deployments/{id}/statuses", _DEPLOYMENTS),
     Route(_REPO + "/pulls", _CODE, _POST),
-    Route(_REPO + "/pulls/{number}", _PULLS),
+    Route(_REPO + "/pulls/{number}", _CODE, reads=_PULLS_READ),
     Route(_REPO + "/pulls/{number}/merge", _CODE, _PUT),
     Route(_REPO + "/commits/{ref}/pulls", _PULLS_OF_COMMIT),
     Route(_REPO + "/issues/{number}/comments", _PULLS, _POST),
     Route(_REPO + "/issues/comments/{id}", _PULLS),
-    Route(_REPO + "/deployments", _DEPLOYMENTS),
-    Route(_REPO + "/deployments/{id}/statuses", _DEPLOYMENTS),
-    Route(_REPO + "/collaborators/{login}/permission", _READ),
-    Route(_REPO + "/installation"),
-    Route(_REPO, _READ),
-    Route("/orgs/{org}/teams/{team}/memberships/{login}", _MEMBERS),
-    Route("/orgs/{org}/members/{login}", _MEMBERS),
+    Route(_REPO + "/issues/comments/{id}/reactions"),
+    Route(_REPO + "/collaborators/{login}/permission", _READ, repeats=True),
+    Route(_REPO + "/installation", repeats=True),
+    Route(_REPO, _READ, repeats=True),
+    Route("/orgs/{org}/teams/{team}/memberships/{login}", _MEMBERS, repeats=True),
+    Route("/orgs/{org}/members/{login}", _MEMBERS, repeats=True),
     Route("/app"),
     Route("/app/installations"),
     Route("/app/installations/{id}"),
@@ -102,21 +113,14 @@ def find(path: str) -> Route:
     return next((route for pattern, route in _PATTERNS if pattern.fullmatch(bare)), _OTHER)
 
 
-def cost(route: Route, method: str, body: Mapping[str, Any] | None) -> Cost:
+def cost(route: Route, method: str, urgency: Urgency) -> Cost:
     """What a request counts for.
 
     Points as published: https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#calculating-points-for-the-secondary-rate-limit
     """
-    write = method not in {"GET", "HEAD"}
     return Cost(
-        points=5 if write else 1,
+        points=1 if method in {"GET", "HEAD"} else 5,
         endpoint=f"{method} {route.template}",
         content=method in route.notifies,
-        deferrable=write and _is_progress(route, body),
+        urgency=urgency,
     )
-
-
-def _is_progress(route: Route, body: Mapping[str, Any] | None) -> bool:
-    """A check that is not finished: its verdict will come, and says more."""
-    writes_check = route.template.startswith(_REPO + "/check-runs")
-    return writes_check and (body or {}).get("status") in {"queued", "in_progress"}

@@ -10,13 +10,15 @@ from typing import Any, Final
 
 import aiohttp
 
+from ghapp.core.budget import Urgency
 from ghapp.core.model import Repository
 from ghapp.errors import Reject, Retry
-from ghapp.github.api import Call, Caller, Observe, Remaining, Rim
+from ghapp.github.answers import Answers
+from ghapp.github.api import Call, Caller, Observe, Rim
 from ghapp.github.auth import Unauthorized
 from ghapp.github.client import TIMEOUT, USER_AGENT
 from ghapp.github.hosts import host_of, keeps_published_limits
-from ghapp.github.limits import Door
+from ghapp.github.limits import Door, Waited
 from ghapp.ports import Clock
 from ghapp.secret import Secret
 
@@ -40,7 +42,7 @@ class TokenClient:
         token: Secret,
         clock: Clock,
         observe: Observe = _unobserved,
-        remaining: Remaining = _unobserved,
+        waited: Waited = _unobserved,
         jitter: Callable[[], float] = random.random,
         timeout: float = TIMEOUT,
     ) -> None:
@@ -53,9 +55,10 @@ class TokenClient:
             timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=_CONNECT),
             clock=clock,
             observe=observe,
-            remaining=remaining,
+            answers=Answers(lambda: clock().timestamp()),
         )
-        door = Door(published=keeps_published_limits(api_url), clock=clock, jitter=jitter)
+        published = keeps_published_limits(api_url)
+        door = Door(published=published, clock=clock, jitter=jitter, waited=waited)
         self._caller = Caller(rim, door, name="token")
         self._token = token
 
@@ -70,12 +73,14 @@ class TokenClient:
         body: Mapping[str, Any] | None = None,
         *,
         repository: Repository | None,
+        urgency: Urgency = Urgency.ANSWER,
     ) -> Any:
         """One call; `repository` is the one that it is about."""
         if repository is not None and not self.serves(repository):
             raise Reject(f"{repository.url} is not on {self.host}, the host that the token is for")
         try:
-            return (await self._caller.send(Call.of(method, path, body), self._token)).content
+            call = Call.of(method, path, body, urgency=urgency)
+            return (await self._caller.send(call, self._token)).content
         except Unauthorized as error:
             # Not a Reject: what waits shall go out once the token is replaced.
             raise Retry(

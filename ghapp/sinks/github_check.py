@@ -19,11 +19,13 @@ from msgspec import Struct
 from ghapp import log as logs
 from ghapp.core import annotations, github_body
 from ghapp.core.annotations import Annotation
+from ghapp.core.budget import Urgency
 from ghapp.core.effects import Effect, SetCheck
 from ghapp.core.github_body import Run
 from ghapp.core.model import Repository
+from ghapp.core.provider import GitHubApp
 from ghapp.errors import DeliveryError, Reject, Retry
-from ghapp.ports import GitHub, Receipt, SinkType, Slot
+from ghapp.ports import Receipt, SinkType, Slot, UrgentGitHub
 
 log = logs.get(__name__)
 
@@ -32,8 +34,11 @@ LISTED: Final = 5.0
 _NO_COMMIT: Final = "No commit found for SHA"
 
 
-class Settings(Struct, frozen=True, kw_only=True):
-    """Nothing to set: the App's own settings are the process'."""
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which App writes the checks."""
+
+    app: GitHubApp | None = None
+    """Without it, the App that the process is set up with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ class GithubCheck:
     """The Checks tab of a commit."""
 
     settings: Settings
-    github: GitHub
+    github: UrgentGitHub
 
     def accepts(self, effect: Effect) -> bool:
         """Checks of repositories on this host."""
@@ -77,6 +82,7 @@ class GithubCheck:
             f"{path}?{urlencode({**query, 'app_id': app_id})}",
             repository=effect.repository,
             items="check_runs",
+            urgency=_urgency(effect),
         )
         runs = {str(run["id"]): run async for run in pages}
         known = github_body.pick(effect, runs.values())
@@ -160,7 +166,9 @@ class GithubCheck:
     async def _ask(
         self, method: str, path: str, body: dict[str, Any] | None, effect: SetCheck
     ) -> Any:
-        return await self.github.request(method, path, body, repository=effect.repository)
+        return await self.github.request(
+            method, path, body, repository=effect.repository, urgency=_urgency(effect)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +183,13 @@ class _There:
         """As GitHub tells; a batch is there as a whole or not at all."""
         sent = github_body.annotated(there) - run.count
         return cls(run=run, sent=min(max(sent, 0), len(effect.annotations)))
+
+
+def _urgency(effect: SetCheck) -> Urgency:
+    """A verdict goes first; a first sign and an answer to a click go before mere progress."""
+    if effect.check.status == "completed":
+        return Urgency.FINAL
+    return Urgency.PROGRESS if effect.progress else Urgency.ANSWER
 
 
 def _listed(error: Retry) -> Retry:

@@ -22,11 +22,12 @@ from urllib.parse import quote, urlencode
 from msgspec import Meta, Struct
 
 from ghapp.core import globs, markdown
+from ghapp.core.budget import Urgency
 from ghapp.core.effects import Deployed, Effect, SetCheck
 from ghapp.core.model import Conclusion, Phase, Subject
-from ghapp.core.provider import Pattern
+from ghapp.core.provider import GitHubApp, Pattern
 from ghapp.errors import ConfigError, Reject, Retry
-from ghapp.ports import GitHub, Receipt, SinkType, Slot
+from ghapp.ports import Receipt, SinkType, Slot, UrgentGitHub
 
 LISTED: Final = 5.0
 """Seconds until a deployment that was created is in GitHub's lists; sooner it seems missing."""
@@ -69,6 +70,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, re
     """Patterns of names that GitHub shall show as production."""
     transient_environments: Environments = ()
     """Patterns of names of environments that will be gone one day: previews."""
+    app: GitHubApp | None = None
+    """Without it, the App that the process is set up with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ class GithubDeployment:
     """The deployments of a repository."""
 
     settings: Settings
-    github: GitHub
+    github: UrgentGitHub
 
     def __post_init__(self) -> None:
         """Raises ConfigError where the template cannot be filled in."""
@@ -110,7 +113,7 @@ class _Step:
 
     effect: SetCheck
     deployed: Deployed
-    github: GitHub
+    github: UrgentGitHub
     settings: Settings
 
     async def found(self, slot: Slot) -> str:
@@ -188,7 +191,9 @@ class _Step:
         """The newest in our environment, newest first; others may deploy there all day."""
         wanted = urlencode({"environment": self.deployed.environment, "task": TASK, **query})
         pages = self.github.pages(
-            f"{self._repo}/deployments?{wanted}", repository=self.effect.repository
+            f"{self._repo}/deployments?{wanted}",
+            repository=self.effect.repository,
+            urgency=self._urgency,
         )
         left = LISTED_AT_MOST
         async for one in pages:
@@ -204,8 +209,17 @@ class _Step:
 
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> Any:
         return await self.github.request(
-            method, f"{self._repo}{path}", body, repository=self.effect.repository
+            method,
+            f"{self._repo}{path}",
+            body,
+            repository=self.effect.repository,
+            urgency=self._urgency,
         )
+
+    @property
+    def _urgency(self) -> Urgency:
+        done = self.effect.check.status == "completed"
+        return Urgency.FINAL if done else Urgency.ANSWER
 
     def _body(self) -> dict[str, Any]:
         """Of a new deployment. GitHub would merge the default branch into the commit, and refuse

@@ -19,8 +19,10 @@ from urllib.parse import quote
 from msgspec import Meta, Struct
 
 from ghapp.core import markdown
+from ghapp.core.budget import Urgency
 from ghapp.core.effects import Effect, SetCheck
 from ghapp.core.model import Conclusion, Phase, Repository
+from ghapp.core.provider import GitHubApp
 from ghapp.errors import ConfigError, Reject
 from ghapp.ports import Receipt, RepositoryApi, SinkType, Slot
 from ghapp.secret import Secret
@@ -54,6 +56,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, re
     ``https://HOST/api/v3``."""
     context_prefix: Annotated[str, Meta(max_length=100)] = ""
     """Stands before the name of the check."""
+    app: GitHubApp | None = None
+    """An App of its own, whose key is in the Secret, to post with instead of a token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +87,17 @@ class GithubStatus:
         mark = _mark(body)
         if not _says_the_same(slot.id, mark):
             path = f"{_repo(effect.repository)}/statuses/{quote(effect.commit, safe='')}"
-            await self._api.request("POST", path, body, repository=effect.repository)
+            urgency = Urgency.ANSWER if body["state"] == PENDING else Urgency.FINAL
+            await self._api.request(
+                "POST", path, body, repository=effect.repository, urgency=urgency
+            )
         return Receipt(slot=mark)
 
     def _signed(self) -> RepositoryApi:
         token = self.secret.get("token")
-        if token:
+        if token and self.settings.app is None:
             return self.with_token(self.settings.api_url, token)
-        if self.secret:
+        if self.secret and self.settings.app is None:
             raise ConfigError("its Secret has no token")
         if self.github is None:
             raise ConfigError(

@@ -22,11 +22,13 @@ from cachetools import LRUCache
 from msgspec import Meta, Struct
 
 from ghapp.core import runs_table
+from ghapp.core.budget import Urgency
 from ghapp.core.effects import Effect, ShowRuns
 from ghapp.core.model import Repository
+from ghapp.core.provider import GitHubApp
 from ghapp.errors import Reject, Retry
 from ghapp.github.flight import SingleFlight
-from ghapp.ports import Clock, GitHub, Receipt, Runs, SinkType, Slot
+from ghapp.ports import Clock, Receipt, Runs, SinkType, Slot, UrgentGitHub
 
 LISTED: Final = 5.0
 """Seconds until a comment that was created is in GitHub's lists; sooner it seems to be missing."""
@@ -45,6 +47,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, re
     name: Annotated[str, Meta(max_length=100)] = ""
     """Where several installations of checkrail that share an App write below the same pull
     requests, each needs a name of its own, or they overwrite each other's comment."""
+    app: GitHubApp | None = None
+    """Without it, the App that the process is set up with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +93,7 @@ class PullRequestComment:
     """The pull requests of a repository."""
 
     settings: Settings
-    github: GitHub
+    github: UrgentGitHub
     runs: Runs
     clock: Clock
     provider: str
@@ -134,7 +138,7 @@ class PullRequestComment:
     async def _asked(self, repository: Repository, commit: str, asked: datetime) -> Sequence[Pull]:
         path = f"{_repo(repository)}/commits/{quote(commit, safe='')}/pulls"
         try:
-            pages = self.github.pages(path, repository=repository)
+            pages = self.github.pages(path, repository=repository, urgency=Urgency.PROGRESS)
             pulls = [Pull.of(one, asked) async for one in pages]
         except Reject as error:
             if error.status == 422 and _NO_COMMIT in error.reason:
@@ -195,7 +199,8 @@ class PullRequestComment:
         app = self.github.app_id or await self.github.identify()
         mark = runs_table.marker(self._name)
         path = f"{_repo(repository)}/issues/{pull.number}/comments"
-        async for one in self.github.pages(path, repository=repository):
+        pages = self.github.pages(path, repository=repository, urgency=Urgency.PROGRESS)
+        async for one in pages:
             by = (one.get("performed_via_github_app") or {}).get("id")
             if by == app and str(one.get("body") or "").startswith(mark):
                 comment.id, comment.body = int(one["id"]), str(one["body"])
@@ -233,7 +238,10 @@ class PullRequestComment:
     async def _ask(
         self, method: str, path: str, body: dict[str, Any] | None, repository: Repository
     ) -> Any:
-        return await self.github.request(method, path, body, repository=repository)
+        """The checks themselves go first."""
+        return await self.github.request(
+            method, path, body, repository=repository, urgency=Urgency.PROGRESS
+        )
 
     @property
     def _name(self) -> str:

@@ -34,6 +34,10 @@ ORDER BY row;
 -- The runs of a kind of which more may come.
 SELECT key, value FROM seen WHERE cluster = :cluster AND kind = :kind AND open ORDER BY row;
 
+-- name: seen_open_page
+-- Some of all the runs of which more may come.
+SELECT key, value FROM seen WHERE open AND key > :after ORDER BY key LIMIT :limit;
+
 -- name: seen_insert
 -- The first look at a subject; changes nothing when there was one before.
 INSERT INTO seen (key, object_key, external_id, cluster, kind, host, owner, repository, sha, open,
@@ -215,8 +219,8 @@ SELECT 1 FROM slots WHERE sink = :sink AND lane = :lane AND told > :row;
 
 -- name: delivery_insert
 -- Keep a webhook, unless its guid is known.
-INSERT INTO deliveries (guid, event, received, due, tries, body)
-VALUES (:guid, :event, :received, :received, :tries, :body)
+INSERT INTO deliveries (guid, event, received, due, tries, body, source)
+VALUES (:guid, :event, :received, :received, :tries, :body, :source)
 ON CONFLICT (guid) DO NOTHING;
 
 -- name: deliveries_known
@@ -225,7 +229,7 @@ SELECT guid FROM deliveries WHERE guid IN (SELECT value FROM json_each(:guids));
 
 -- name: deliveries_due
 -- What is not yet done and due, oldest first.
-SELECT guid, event, body, received, tries FROM deliveries
+SELECT guid, event, body, received, tries, source FROM deliveries
 WHERE settled IS NULL AND due <= :now
 ORDER BY received
 LIMIT :limit;

@@ -84,3 +84,8 @@ CREATE TABLE deliveries (
 ) STRICT;
 CREATE INDEX deliveries_waiting ON deliveries (received, due) WHERE settled IS NULL;
 CREATE INDEX deliveries_done ON deliveries (settled) WHERE settled IS NOT NULL;
+
+-- name: version_2
+-- Deliveries of several Apps.
+
+ALTER TABLE deliveries ADD COLUMN source TEXT NOT NULL DEFAULT '';  -- the Provider with the App

@@ -78,6 +78,10 @@ class SqliteStore:
         """Rows of which more may come (`Seen.open`)."""
         return await self._several("seen_open", {"cluster": cluster, "kind": kind})
 
+    async def open_rows(self, after: str, limit: int) -> Sequence[Seen]:
+        """Rows of which more may come, by key, from the first one beyond `after`."""
+        return await self._several("seen_open_page", {"after": after, "limit": limit})
+
     async def _one(self, query: str, values: dict[str, Any]) -> Seen | None:
         found = await self._several(query, values)
         return found[0] if found else None
@@ -127,6 +131,7 @@ class SqliteStore:
             "received": micros(delivery.received),
             "tries": delivery.tries,
             "body": delivery.body,
+            "source": delivery.source,
         }
 
         def write(db: sqlite3.Connection) -> bool:
@@ -144,8 +149,15 @@ class SqliteStore:
         self._time.tell(now)
         rows = await self._read("deliveries_due", now=micros(now), limit=limit)
         return [
-            Delivery(guid=guid, event=event, body=body, received=moment(received), tries=tries)
-            for guid, event, body, received, tries in rows
+            Delivery(
+                guid=guid,
+                event=event,
+                body=body,
+                received=moment(received),
+                tries=tries,
+                source=source,
+            )
+            for guid, event, body, received, tries, source in rows
         ]
 
     async def postpone(self, guid: str, *, due: datetime, reason: str) -> None:

@@ -5,6 +5,7 @@ is in tests/github/test_limits.py.
 """
 
 from dataclasses import replace
+from math import inf
 
 import pytest
 from hypothesis import given
@@ -17,18 +18,25 @@ from ghapp.core.budget import (
     POINTS_A_MINUTE,
     Budget,
     Cost,
+    Standing,
+    Urgency,
     Wait,
+    Why,
     Window,
     ask,
     heard,
+    standing,
 )
 from ghapp.core.retry import LONGEST, Answer
 
 NOW = 1_800_000_000.0
 READ = Cost(points=1, endpoint="GET /x")
-WRITE = Cost(points=5, endpoint="PATCH /repos/{owner}/{repo}/check-runs/{id}")
+WRITE = Cost(
+    points=5, endpoint="PATCH /repos/{owner}/{repo}/check-runs/{id}", urgency=Urgency.FINAL
+)
+ANSWER = replace(WRITE, urgency=Urgency.ANSWER)
 PULL = Cost(points=5, endpoint="POST /repos/{owner}/{repo}/pulls", content=True)
-PROGRESS = replace(WRITE, deferrable=True)
+PROGRESS = replace(WRITE, urgency=Urgency.PROGRESS)
 NEW = Budget(published=False)
 ON_GITHUB = Budget(published=True)
 
@@ -81,13 +89,64 @@ def test_what_notifies_people_is_kept_to_eighty_a_minute_anywhere() -> None:
     assert wait_of(budget, WRITE) is None
 
 
-def test_progress_gives_way_when_the_hour_runs_out_and_verdicts_do_not() -> None:
-    budget = heard(NEW, hourly(500), NOW)
-    wait = wait_of(budget, PROGRESS)
+@pytest.mark.parametrize(("cost", "kept"), [(PROGRESS, 500), (ANSWER, 250), (WRITE, 0)])
+def test_when_the_hour_runs_out_progress_gives_way_to_answers_and_both_to_verdicts(
+    cost: Cost, kept: int
+) -> None:
+    assert wait_of(heard(NEW, hourly(kept + 1), NOW), cost) is None
+    wait = wait_of(heard(NEW, hourly(kept), NOW), cost)
     assert wait is not None
-    assert wait.seconds == DEFERRED
-    assert wait_of(budget, WRITE) is None
-    assert wait_of(heard(NEW, hourly(501), NOW), PROGRESS) is None
+    if kept:
+        assert (wait.seconds, wait.why) == (DEFERRED, Why.KEPT)
+    else:
+        assert wait.why == Why.HOUR
+
+
+def test_of_a_minute_s_points_some_are_left_to_answers_and_more_to_verdicts() -> None:
+    budget, progress = burst(ON_GITHUB, PROGRESS)
+    budget, answers = burst(budget, ANSWER)
+    budget, verdicts = burst(budget, WRITE)
+    assert [5 * sent for sent in (progress, answers, verdicts)] == [630, 180, 90]
+    wait = wait_of(budget, WRITE)
+    assert wait is not None
+    assert wait.why == Why.POINTS
+
+
+def test_not_modified_costs_nothing_of_the_hour() -> None:
+    budget = heard(NEW, hourly(1000), NOW)
+    for _ in range(50):
+        budget, wait = ask(budget, READ, NOW)
+        assert wait is None
+        budget = heard(budget, replace(hourly(1000), status=304), NOW)
+    assert budget.remaining == 1000
+
+
+def test_of_what_github_does_not_limit_there_is_no_standing() -> None:
+    budget, _ = burst(NEW, WRITE, most=10)
+    assert standing(budget, NOW) is None
+
+
+def test_a_standing_says_how_long_the_hour_lasts_at_the_present_rate() -> None:
+    budget, _ = burst(heard(NEW, hourly(1000, reset=NOW + 3600), NOW), WRITE, most=300)
+    assert standing(budget, NOW) == Standing(
+        limit=5000, remaining=700, reset=NOW + 3600, points=1500, lasts=700.0
+    )
+    found = standing(budget, NOW + 310)
+    assert found is not None
+    assert (found.points, found.lasts) == (0, inf)
+
+
+@pytest.mark.parametrize(
+    ("remaining", "later", "lasts"), [(0, 0.0, 0.0), (4000, 0.0, inf), (300, 3601.0, inf)]
+)
+def test_an_hour_that_ends_before_its_requests_do_lasts(
+    remaining: int, later: float, lasts: float
+) -> None:
+    told = hourly(remaining + 300 if remaining else 0, reset=NOW + 3600)
+    budget, _ = burst(heard(NEW, told, NOW), WRITE, most=300)
+    found = standing(budget, NOW + later)
+    assert found is not None
+    assert found.lasts == lasts
 
 
 def test_with_the_hour_used_up_nothing_goes_until_the_reset() -> None:
@@ -183,7 +242,7 @@ def test_never_more_content_than_eighty_a_minute_and_five_hundred_an_hour(
     assert most_within(log, 3600) <= CONTENT_AN_HOUR
 
 
-COSTS = st.sampled_from([READ, WRITE, PULL, PROGRESS])
+COSTS = st.sampled_from([READ, WRITE, ANSWER, PULL, PROGRESS])
 ANSWERS = st.builds(
     Answer,
     status=st.sampled_from([200, 201, 403, 404, 429, 500]),

@@ -112,6 +112,11 @@ def test_a_missing_permission_is_named() -> None:
     assert "the App lacks issues:write or pull_requests:write and contents:read" in error.reason
 
 
+def test_a_missing_permission_is_told_even_where_it_is_not_named() -> None:
+    error = judge(403, '{"message": "Resource not accessible by integration"}')
+    assert "the App lacks a permission for this: add it in the App's settings" in error.reason
+
+
 def test_another_403_does_not_blame_permissions() -> None:
     error = judge(403, '{"message": "Nope"}', x_accepted_github_permissions="checks=write")
     assert error.reason == "HTTP 403: Nope"

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import aiohttp
 import jwt
 import pytest
+from yarl import URL
 
 from ghapp.demo.github import App, GitHub, Installation
 from ghapp.demo.github.apps import new_private_key
@@ -250,6 +252,87 @@ async def test_a_manifest_code_is_worth_one_app(github: GitHub, api: Api, github
     assert made.body["pem"] == github_app.private_key
     assert made.body["webhook_secret"] == github_app.webhook_secret
     assert (await api.post(f"/app-manifests/{code}/conversions")).status == 404
+
+
+async def test_a_manifest_code_ends_after_an_hour(
+    github: GitHub, api: Api, github_app: App, github_clock: Clock
+) -> None:
+    code = github.manifest_code(github_app)
+    github_clock.advance(3601)
+    await api.renew()
+    assert (await api.post(f"/app-manifests/{code}/conversions")).status == 404
+
+
+MANIFEST = {
+    "name": "From a manifest",
+    "url": "https://example.com",
+    "hook_attributes": {"url": "https://example.com/hook"},
+    "redirect_url": "http://127.0.0.1:1/callback",
+    "default_permissions": {"checks": "write"},
+    "default_events": ["repository"],
+}
+
+
+async def posted(github: GitHub, path: str, **fields: str) -> tuple[int, str, str]:
+    """Status, text, and where the browser is sent."""
+    async with aiohttp.ClientSession() as session:
+        url = f"{github.base_url}{path}"
+        async with session.post(url, data=fields, allow_redirects=False) as answer:
+            return answer.status, await answer.text(), answer.headers.get("Location", "")
+
+
+async def test_a_manifest_becomes_an_app_after_a_click(github: GitHub, api: Api) -> None:
+    asked = json.dumps(MANIFEST)
+    status, text, _ = await posted(github, "/settings/apps/new?state=s%26t", manifest=asked)
+    assert (status, "Create GitHub App for octocat" in text, "s&amp;t" in text) == (200, True, True)
+    made = {"manifest": asked, "name": "Other name", "state": "s&t"}
+    status, _, target = await posted(github, "/settings/apps/manifest", **made)
+    query = dict(URL(target).query)
+    assert (status, query["state"]) == (302, "s&t")
+    answer = await api.post(f"/app-manifests/{query['code']}/conversions")
+    assert (answer.body["name"], answer.body["slug"]) == ("Other name", "other-name")
+    assert answer.body["permissions"] == {"checks": "write", "metadata": "read"}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"url": ""}, "url is missing"),
+        ({"name": "x" * 35}, "too long"),
+        ({"name": "CheckRail"}, "taken"),
+        ({"hook_attributes": {"active": True}}, "blank"),
+        ({"hook_attributes": {"url": "http://localhost/"}}, "public Internet"),
+        ({"default_events": ["installation"]}, "unsupported"),
+        ({"default_permissions": {"checks": "all"}}, "not included"),
+        ({"more": 1}, "unknown"),
+    ],
+)
+async def test_a_manifest_that_github_refuses_makes_no_app(
+    github: GitHub, github_app: App, change: dict[str, Any], said: str
+) -> None:
+    manifest = json.dumps({**MANIFEST, **change})
+    status, text, _ = await posted(github, "/settings/apps/new", manifest=manifest)
+    assert (status, said in text) == (422, True), text
+    assert list(github.world.apps) == [github_app.id]
+
+
+async def test_what_is_no_manifest_and_who_is_no_organisation_is_refused(
+    github: GitHub, api: Api
+) -> None:
+    for nonsense in ("", "[]", "{"):
+        assert (await posted(github, "/settings/apps/new", manifest=nonsense))[0] == 422
+    for owner, status in (("nobody", 404), ("dev", 404), ("acme", 200)):
+        address = f"/organizations/{owner}/settings/apps/new"
+        assert (await posted(github, address, manifest=json.dumps(MANIFEST)))[0] == status
+
+
+async def test_an_app_may_have_two_keys_while_one_is_exchanged(api: Api, github_app: App) -> None:
+    old, before = github_app.private_key, api.jwt()
+    github_app.private_key = new_private_key()
+    assert (await api.get("/app", token=before)).status == 401
+    github_app.further_keys.append(old)
+    for token in (before, api.jwt()):
+        assert (await api.get("/app", token=token)).status == 200
 
 
 async def test_the_webhook_settings_can_be_read_and_changed_but_not_the_secret_read(

@@ -165,6 +165,25 @@ async def test_a_name_taken_again_no_longer_redirects(github: GitHub, api: Api) 
     assert (await api.get("/repos/acme/shop")).body["full_name"] == "acme/shop"
 
 
+async def test_a_transferred_repository_redirects_to_its_number(github: GitHub, api: Api) -> None:
+    number = github.repository("acme/shop").id
+    github.transfer_repository("acme/shop", "octo", "ann")
+    moved = await api.get("/repos/acme/shop")
+    assert moved.status == 301
+    assert moved.headers["Location"].endswith(f"/repositories/{number}")
+    assert (await api.get(moved.headers["Location"])).body["full_name"] == "octo/shop"
+    assert (await api.post(f"/repositories/{number}/dispatches", {"event_type": "x"})).status == 403
+
+
+async def test_an_archived_repository_can_only_be_read(github: GitHub, api: Api) -> None:
+    github.archive_repository("acme/shop", "ann")
+    assert (await api.get("/repos/acme/shop")).body["archived"]
+    no = await api.post("/repos/acme/shop/dispatches", {"event_type": "x"})
+    assert (no.status, no.body["message"]) == (403, "Repository was archived so is read-only.")
+    github.unarchive_repository("acme/shop", "ann")
+    assert (await api.post("/repos/acme/shop/dispatches", {"event_type": "x"})).status == 204
+
+
 async def test_a_deleted_repository_is_gone(github: GitHub, api: Api) -> None:
     github.delete_repository("acme/shop", "ann")
     assert (await api.get("/repos/acme/shop")).status == 404

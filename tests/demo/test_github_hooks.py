@@ -187,8 +187,13 @@ async def test_every_kind_of_webhook_is_as_github_describes_it(
     await api.post(statuses, {"state": "success"})
     await api.post("/repos/acme/shop/dispatches", {"event_type": "go"})
     github.delete_branch("acme/shop", "feature", "dev")
+    github.archive_repository("acme/shop", "ann")
+    github.unarchive_repository("acme/shop", "ann")
     github.rename_repository("acme/shop", "store", "ann")
-    github.delete_repository("acme/store", "ann")
+    github.create_org("octo", owners=("ann",))
+    github.install(api.installation.app, "octo")
+    github.transfer_repository("acme/store", "octo", "ann")
+    github.delete_repository("octo/store", "ann")
     await github.settled()
     judged = {name for name in contract.seen if name.startswith("webhook")}
     assert judged >= {
@@ -204,8 +209,11 @@ async def test_every_kind_of_webhook_is_as_github_describes_it(
         "webhook pull_request.reopened",
         "webhook pull_request.synchronize",
         "webhook push.None",
+        "webhook repository.archived",
         "webhook repository.deleted",
         "webhook repository.renamed",
+        "webhook repository.transferred",
+        "webhook repository.unarchived",
         "webhook repository_dispatch.go",
     }
 

@@ -225,6 +225,20 @@ async def test_a_comment_is_made_edited_answered_and_deleted(
     assert github_inbox.actions("issue_comment") == ["created", "edited", "deleted"]
 
 
+async def test_comments_are_listed_page_by_page_and_since_a_moment(
+    github: GitHub, api: Api, opened: Pull
+) -> None:
+    for number in range(3):
+        github.comment("acme/shop", 1, f"comment {number}", "dev")
+    url = "/repos/acme/shop/issues/1/comments"
+    first = await api.get(f"{url}?per_page=2")
+    assert [each["body"] for each in first.body] == ["comment 0", "comment 1"]
+    assert 'rel="next"' in first.headers["Link"]
+    second = await api.get(f"{url}?per_page=2&page=2")
+    assert [each["body"] for each in second.body] == ["comment 2"]
+    assert (await api.get(f"{url}?since=2999-01-01T00:00:00Z")).body == []
+
+
 async def test_a_comment_of_a_person_names_the_person(
     github: GitHub, api: Api, opened: Pull, github_inbox: Inbox
 ) -> None:

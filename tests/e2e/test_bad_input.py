@@ -101,6 +101,7 @@ async def test_permissions_that_were_not_granted_are_named(tmp_path: Path) -> No
             (reason,) = set(await until(lambda: reasons(product)))
             assert "the App lacks" in reason
             assert "checks:write" in reason
+            assert f"accept it at {w.github.world.web_url}/organizations/acme/settings" in reason
             await goes_on(w)
 
 

@@ -127,3 +127,25 @@ def looks(product: Checkrail, kind: str) -> float:
 async def test_without_an_app_there_is_nothing_to_fetch(tmp_path: Path) -> None:
     async with world(tmp_path) as w, w.running(github=None) as product:
         assert await product.upkeep.sweep() == 0
+
+
+async def test_the_check_of_a_run_that_never_ends_is_closed_and_gets_its_verdict_after_all(
+    tmp_path: Path,
+) -> None:
+    ahead = timedelta()
+
+    def clock() -> datetime:
+        return utc_now() + ahead
+
+    def hourly(product: Checkrail) -> None:
+        product.upkeep.overdue_every = 0.05
+
+    async with world(tmp_path) as w, w.running(tune=hourly, clock=clock):
+        run = w.pipelinerun()
+        w.step(run, "Running")
+        check = await until(lambda: w.check("tekton / build"))
+        ahead = timedelta(days=13, hours=1)
+        await until(lambda: check.conclusion == "timed_out")
+        w.step(run, "Succeeded", "True")
+        await until(lambda: check.conclusion == "success")
+        assert w.checks() == [check]

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 import aiohttp
 
+from ghapp.core.budget import Why
 from ghapp.core.model import Repository
 from ghapp.demo.github import App, GitHub
 from ghapp.github import GitHubClient
@@ -42,23 +43,13 @@ class Seen:
 
 
 @dataclass
-class Left:
-    """What remains of the hour, by caller."""
-
-    requests: dict[str, int] = field(default_factory=dict)
-
-    def __call__(self, installation: str, remaining: int) -> None:
-        self.requests[installation] = remaining
-
-
-@dataclass
 class Opened:
     """A client and what it did."""
 
     client: GitHubClient
     seen: Seen
     clock: Clock
-    left: Left
+    waits: list[Why]
 
 
 @asynccontextmanager
@@ -66,7 +57,7 @@ async def opened(
     github: GitHub, app: App, clock: Clock, *, timeout: float = 5.0, app_id: str = ""
 ) -> AsyncIterator[Opened]:
     """A client of the App at the stand-in."""
-    seen, left = Seen(), Left()
+    seen, waits = Seen(), list[Why]()
     async with aiohttp.ClientSession() as session:
         client = GitHubClient(
             session,
@@ -75,10 +66,10 @@ async def opened(
             key=Secret(app.private_key),
             clock=lambda: datetime.fromtimestamp(clock(), UTC),
             observe=seen,
-            remaining=left,
+            waited=waits.append,
             sleep=clock.sleep,
             jitter=lambda: 0.0,
             timeout=timeout,
         )
-        yield Opened(client, seen, clock, left)
+        yield Opened(client, seen, clock, waits)
         await client.close()

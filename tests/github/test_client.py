@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from ghapp.core.budget import Urgency, Why
 from ghapp.core.model import Repository
 from ghapp.demo.github import App, GitHub, Installation, Limits
 from ghapp.errors import Reject, Retry
@@ -31,14 +32,16 @@ async def world(
         yield one
 
 
-def body(github: GitHub, status: str = "in_progress") -> dict[str, str]:
-    sha = github.repository("acme/shop").git.refs["refs/heads/main"]
+def body(github: GitHub, status: str = "in_progress", sha_of: str = "acme/shop") -> dict[str, str]:
+    sha = github.repository(sha_of).git.refs["refs/heads/main"]
     done = {"conclusion": "success"} if status == "completed" else {}
     return {"name": "build", "head_sha": sha, "status": status, **done}
 
 
-async def create(world: Opened, github: GitHub, status: str = "in_progress") -> int:
-    made = await world.client.request("POST", RUNS, body(github, status), repository=SHOP)
+async def create(
+    world: Opened, github: GitHub, status: str = "in_progress", sha_of: str = "acme/shop"
+) -> int:
+    made = await world.client.request("POST", RUNS, body(github, status, sha_of), repository=SHOP)
     return int(made["id"])
 
 
@@ -185,13 +188,9 @@ async def test_after_a_rename_a_new_token_is_minted_although_its_name_is_unknown
     github: GitHub, world: Opened
 ) -> None:
     github.rename_repository("acme/shop", "store", "ann")
-    made = await world.client.request("POST", RUNS, _renamed(github), repository=SHOP)
+    wanted = body(github, sha_of="acme/store")
+    made = await world.client.request("POST", RUNS, wanted, repository=SHOP)
     assert list(github.repository("acme/store").runs) == [made["id"]]
-
-
-def _renamed(github: GitHub) -> dict[str, str]:
-    sha = github.repository("acme/store").git.refs["refs/heads/main"]
-    return {"name": "build", "head_sha": sha}
 
 
 async def test_a_permission_that_was_not_granted_is_named(
@@ -201,6 +200,139 @@ async def test_a_permission_that_was_not_granted_is_named(
     with pytest.raises(Reject, match=r"the App lacks checks:write for acme/shop") as caught:
         await create(world, github)
     assert caught.value.status == 422
+
+
+@pytest.mark.parametrize(
+    ("owner", "page"),
+    [("acme", "/organizations/acme/settings/installations/"), ("octo", "/settings/installations/")],
+)
+async def test_where_a_missing_permission_is_accepted_is_told(
+    github: GitHub, world: Opened, github_app: App, owner: str, page: str
+) -> None:
+    if owner == "octo":
+        github.create_repository("octo/shop")
+        github.install(github_app, "octo")
+    shop = Repository(host="github.com", owner=owner, name="shop")
+    (installation,) = github.world.installations_of(github.repository(f"{owner}/shop"))
+    installation.permissions["checks"] = "read"
+    with pytest.raises(Reject) as minted:
+        await world.client.request("POST", f"/repos/{owner}/shop/check-runs", {}, repository=shop)
+    installation.permissions.pop("issues")
+    installation.permissions.pop("pull_requests")
+    path = f"/repos/{owner}/shop/issues/1/comments"
+    with pytest.raises(Reject) as asked:
+        await world.client.request("POST", path, {"body": "x"}, repository=shop)
+    where = f"let the owner of the installation accept it at {github.world.web_url}{page}"
+    assert minted.value.reason.endswith(f"{where}{installation.id}")
+    assert asked.value.reason.endswith(f"{where}{installation.id}")
+    assert "the App lacks checks:write for" in minted.value.reason
+    assert "the App lacks issues:write or pull_requests:write" in asked.value.reason
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_once_a_permission_is_accepted_it_goes_on_by_itself(
+    github: GitHub, world: Opened, github_installation: Installation, told: bool
+) -> None:
+    """Whether or not the webhook comes."""
+    if told:
+        github.hooks.observers.append(lambda each: world.client.forget(each.event, each.payload))
+    comments = "/repos/acme/shop/issues/1/comments"
+    github.push("acme/shop", "feature", {"a": "a"}, "a", "dev")
+    github.open_pull("acme/shop", head="feature", title="a", login="dev")
+    for name in ("checks", "issues", "pull_requests"):
+        github_installation.permissions[name] = "read"
+    for _ in range(2):
+        with pytest.raises(Reject, match="accept it at"):
+            await create(world, github)
+        with pytest.raises(Reject, match="accept it at"):
+            await world.client.request("POST", comments, {"body": "x"}, repository=SHOP)
+    github.accept_permissions(github_installation, "ann")
+    await create(world, github)
+    await world.client.request("POST", comments, {"body": "x"}, repository=SHOP)
+
+
+async def test_a_permission_that_is_missing_costs_few_requests(
+    github: GitHub, world: Opened, github_installation: Installation
+) -> None:
+    github_installation.permissions["checks"] = "read"
+    for _ in range(2):
+        with pytest.raises(Reject):
+            await create(world, github)
+    assert world.seen.methods == {"POST": 2, "GET": 1}
+
+
+async def test_uninstalled_and_installed_again_it_goes_on_by_itself(
+    github: GitHub, world: Opened, github_installation: Installation, github_app: App
+) -> None:
+    github.hooks.observers.append(lambda each: world.client.forget(each.event, each.payload))
+    await create(world, github)
+    github.uninstall(github_installation, "ann")
+    with pytest.raises(Reject, match="not installed on acme/shop"):
+        await create(world, github)
+    github.install(github_app, "acme")
+    await create(world, github)
+
+
+async def test_a_repository_that_was_taken_out_and_put_back_goes_on_by_itself(
+    github: GitHub, world: Opened, github_installation: Installation
+) -> None:
+    github.create_repository("acme/other")
+    github.hooks.observers.append(lambda each: world.client.forget(each.event, each.payload))
+    await create(world, github)
+    github.change_repositories(github_installation, remove=["acme/shop"])
+    with pytest.raises(Reject, match="not installed on acme/shop"):
+        await create(world, github)
+    github.change_repositories(github_installation, add=["acme/shop"])
+    await create(world, github)
+
+
+# --- moved and archived ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_repository_that_went_to_another_account_is_followed_to_its_installation(
+    github: GitHub, world: Opened, github_app: App, told: bool
+) -> None:
+    """Whether or not the webhook comes."""
+    if told:
+        github.hooks.observers.append(lambda each: world.client.forget(each.event, each.payload))
+    run = await create(world, github)
+    github.create_user("octo")
+    installation = github.install(github_app, "octo")
+    github.transfer_repository("acme/shop", "octo", "ann")
+    done = {"status": "completed", "conclusion": "success"}
+    if not told:
+        with pytest.raises(Retry, match="moved to another installation") as caught:
+            await world.client.request("PATCH", f"{RUNS}/{run}", done, repository=SHOP)
+        assert caught.value.after == 1
+    await world.client.request("PATCH", f"{RUNS}/{run}", done, repository=SHOP)
+    assert github.repository("octo/shop").runs[run].conclusion == "success"
+    assert str(installation.id) in world.client.standings()
+
+
+async def test_a_repository_that_went_where_the_app_is_not_says_so(
+    github: GitHub, world: Opened
+) -> None:
+    github.hooks.observers.append(lambda each: world.client.forget(each.event, each.payload))
+    await create(world, github)
+    github.transfer_repository("acme/shop", "octo", "ann")
+    world.client.forget("repository", {"repository": {"owner": {"login": "acme"}}})
+    with pytest.raises(Reject, match="not installed on acme/shop"):
+        await create(world, github, sha_of="octo/shop")
+
+
+async def test_an_archived_repository_is_named_and_works_again_once_it_is_none(
+    github: GitHub, world: Opened
+) -> None:
+    run = await create(world, github)
+    github.archive_repository("acme/shop", "ann")
+    with pytest.raises(Reject, match="acme/shop is archived, and GitHub takes nothing") as caught:
+        await create(world, github)
+    assert "unarchive it" in caught.value.reason
+    assert caught.value.status == 403
+    assert (await world.client.request("GET", f"{RUNS}/{run}", repository=SHOP))["id"] == run
+    github.unarchive_repository("acme/shop", "ann")
+    await create(world, github)
 
 
 async def test_a_repository_on_another_host_is_refused_before_anything_is_sent(
@@ -288,7 +420,8 @@ async def test_what_remains_of_the_hour_is_told(
     github: GitHub, world: Opened, github_installation: Installation
 ) -> None:
     await create(world, github)
-    assert world.left.requests == {"app": 14_998, str(github_installation.id): 14_999}
+    left = {name: one.remaining for name, one in world.client.standings().items()}
+    assert left == {"app": 14_998, str(github_installation.id): 14_999}
 
 
 async def test_one_installation_s_pause_is_not_another_s(
@@ -372,8 +505,13 @@ class TestWithGitHubsOwnLimits:
         await world.client.request("GET", f"{RUNS}/{run}", repository=SHOP)
         with pytest.raises(Retry, match="kept for verdicts"):
             await world.client.request(
-                "PATCH", f"{RUNS}/{run}", {"status": "in_progress"}, repository=SHOP
+                "PATCH",
+                f"{RUNS}/{run}",
+                {"status": "in_progress"},
+                repository=SHOP,
+                urgency=Urgency.PROGRESS,
             )
+        assert world.waits == [Why.KEPT]
         done = {"status": "completed", "conclusion": "success"}
         await world.client.request("PATCH", f"{RUNS}/{run}", done, repository=SHOP)
 

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ghapp.demo.github import GitHub, Installation
-from ghapp.github.deliveries import Attempt, Sweep, missed
+from ghapp.errors import Reject
+from ghapp.github.deliveries import AT_ONCE, Attempt, Sweep, missed
 from ghapp.ports import Delivery
 from tests.github.fixtures import Opened, opened
 from tests.github_fixtures import Clock, Inbox
@@ -132,6 +133,79 @@ async def test_a_detail_that_is_gone_does_not_stop_the_others(
     await happen(github, world, arrives=False)
     github.faults.add("status", status=404, path="/deliveries/")
     assert await swept(Sweep(world.client), Inn(), world) == ["star"]
+
+
+async def test_those_that_are_gone_do_not_hide_the_ones_behind_them(
+    github: GitHub, world: Opened
+) -> None:
+    for _ in range(AT_ONCE + 1):
+        await happen(github, world, arrives=False)
+    github.faults.add("status", status=404, path="/deliveries/", times=AT_ONCE)
+    assert await swept(Sweep(world.client), Inn(), world) == ["star"]
+
+
+async def test_a_long_list_is_brought_bit_by_bit_and_completely(
+    github: GitHub, world: Opened
+) -> None:
+    for _ in range(2 * AT_ONCE + 5):
+        await happen(github, world, arrives=False)
+    inn, sweep = Inn(), Sweep(world.client)
+    brought = [len(await swept(sweep, inn, world)) for _ in range(4)]
+    assert brought == [AT_ONCE, AT_ONCE, 5, 0]
+
+
+async def test_what_we_accepted_is_not_brought_although_github_did_not_hear_so(
+    github: GitHub, world: Opened, github_inbox: Inbox
+) -> None:
+    github_inbox.status = 500
+    await happen(github, world, arrives=True)
+    (arrived,) = [each for each in github_inbox.arrived if each.event == "star"]
+    inn = Inn()
+    inn.guests[arrived.guid] = Delivery(
+        guid=arrived.guid, event="star", body=arrived.raw, received=NOW
+    )
+    assert await swept(Sweep(world.client), inn, world) == []
+    assert world.seen.count("GET", "/deliveries/{id}") == 0
+
+
+async def test_the_first_sweep_after_a_start_looks_back_three_days_and_no_further(
+    github: GitHub, world: Opened
+) -> None:
+    for _ in range(3):
+        await happen(github, world, arrives=False)
+        world.clock.advance(timedelta(days=1).total_seconds())
+    world.clock.advance(timedelta(hours=1).total_seconds())
+    assert await swept(Sweep(world.client), Inn(), world) == ["star", "star"]
+
+
+async def test_what_arrives_while_an_installation_is_suspended_is_not_missed(
+    github: GitHub, world: Opened, github_installation: Installation
+) -> None:
+    """GitHub sends nothing then; the list belongs to the App and is read all the same."""
+    await happen(github, world, arrives=False)
+    github.suspend(github_installation, "ann")
+    await github.settled()
+    assert await swept(Sweep(world.client), Inn(), world) == ["star"]
+
+
+async def test_a_github_without_such_a_list_is_no_trouble(github: GitHub, world: Opened) -> None:
+    github.faults.add("status", status=404, path="/app/hook/deliveries", times=2)
+    inn, sweep = Inn(), Sweep(world.client)
+    await happen(github, world, arrives=False)
+    assert await swept(sweep, inn, world) == []
+    assert await swept(sweep, inn, world) == []
+    assert await swept(sweep, inn, world) == ["star"], "it may have one after an upgrade"
+
+
+async def test_an_app_that_github_suspended_is_told_and_tried_again(
+    github: GitHub, world: Opened
+) -> None:
+    await happen(github, world, arrives=False)
+    github.faults.add("status", status=403, path="/app/hook/deliveries")
+    inn, sweep = Inn(), Sweep(world.client)
+    with pytest.raises(Reject):
+        await swept(sweep, inn, world)
+    assert await swept(sweep, inn, world) == ["star"]
 
 
 GUIDS = st.sampled_from("abcdef")

@@ -1,14 +1,15 @@
 """The door of an installation: few at a time, and whoever has to wait comes back spread out."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from ghapp.core.budget import Cost
+from ghapp.core.budget import Cost, Urgency, Why
 from ghapp.core.retry import Answer
 from ghapp.errors import Retry
-from ghapp.github.limits import IN_FLIGHT, Door
+from ghapp.github.limits import IN_FLIGHT, Door, Turns
 from tests.github_fixtures import Clock
 
 READ, WRITE = Cost(points=1, endpoint="GET /x"), Cost(points=5, endpoint="POST /x")
@@ -19,6 +20,7 @@ def door(clock: Clock, jitter: float = 0.0, *, published: bool = False) -> Door:
         published=published,
         clock=lambda: datetime.fromtimestamp(clock(), UTC),
         jitter=lambda: jitter,
+        waited=lambda _: None,
     )
 
 
@@ -75,3 +77,69 @@ async def test_who_only_looks_spends_nothing() -> None:
         one.check(WRITE)
     async with one.turn(WRITE):
         assert sum(used for _, used in one.budget.points["POST /x"].log) == 5
+
+
+async def test_who_waits_goes_in_by_urgency_and_then_in_order_of_arrival() -> None:
+    turns, order = Turns(1), list[str]()
+
+    async def go(name: str, urgency: Urgency) -> None:
+        await turns.take(urgency)
+        order.append(name)
+        turns.give()
+
+    await turns.take(Urgency.PROGRESS)
+    async with asyncio.TaskGroup() as group:
+        for name, urgency in (
+            ("progress", Urgency.PROGRESS),
+            ("answer", Urgency.ANSWER),
+            ("verdict 1", Urgency.FINAL),
+            ("verdict 2", Urgency.FINAL),
+        ):
+            group.create_task(go(name, urgency))
+        await asyncio.sleep(0)
+        turns.give()
+    assert order == ["verdict 1", "verdict 2", "answer", "progress"]
+
+
+async def test_a_turn_that_comes_as_one_gives_up_is_somebody_else_s() -> None:
+    turns = Turns(1)
+    await turns.take(Urgency.FINAL)
+    waiting = asyncio.create_task(turns.take(Urgency.FINAL))
+    late = asyncio.create_task(turns.take(Urgency.PROGRESS))
+    await asyncio.sleep(0)
+    turns.give()
+    waiting.cancel()
+    async with asyncio.timeout(5):
+        await late
+    assert waiting.cancelled()
+
+
+async def test_one_who_gave_up_waiting_takes_no_turn() -> None:
+    turns = Turns(1)
+    await turns.take(Urgency.FINAL)
+    waiting = asyncio.create_task(turns.take(Urgency.FINAL))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    turns.give()
+    async with asyncio.timeout(5):
+        await turns.take(Urgency.PROGRESS)
+
+
+async def test_each_wait_is_counted_with_its_reason() -> None:
+    waits = list[Why]()
+    one = Door(
+        published=True,
+        clock=lambda: datetime.fromtimestamp(Clock()(), UTC),
+        jitter=lambda: 0.0,
+        waited=waits.append,
+    )
+    for _ in range(180):
+        async with one.turn(replace(WRITE, urgency=Urgency.FINAL)):
+            pass
+    with pytest.raises(Retry):
+        one.check(WRITE)
+    one.heard(Answer(status=429))
+    with pytest.raises(Retry):
+        one.check(READ)
+    assert waits == [Why.POINTS, Why.PAUSED]

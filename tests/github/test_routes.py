@@ -2,7 +2,7 @@
 
 import pytest
 
-from ghapp.core.budget import Cost
+from ghapp.core.budget import Cost, Urgency
 from ghapp.github import routes
 from ghapp.github.hosts import host_of, keeps_published_limits
 
@@ -27,6 +27,16 @@ RUN = "/repos/{owner}/{repo}/check-runs/{id}"
         ),
         ("/repos/acme/shop", "/repos/{owner}/{repo}", {"metadata": "read"}),
         ("/repos/acme/shop/something/new", "other", None),
+        (
+            "/repos/acme/shop/issues/comments/7",
+            "/repos/{owner}/{repo}/issues/comments/{id}",
+            {"pull_requests": "write"},
+        ),
+        (
+            "/repos/acme/shop/deployments/7/statuses",
+            "/repos/{owner}/{repo}/deployments/{id}/statuses",
+            {"deployments": "write"},
+        ),
         ("/app", "/app", None),
     ],
 )
@@ -39,40 +49,45 @@ def test_a_path_has_a_name_and_the_least_permissions(
     assert found == permissions
 
 
+def test_who_reads_a_file_need_not_be_allowed_to_write_it() -> None:
+    contents = routes.find("/repos/acme/shop/contents/.github/CODEOWNERS")
+    assert contents.needs("GET") == (("contents", "read"),)
+    assert contents.needs("PUT") == (("contents", "write"), ("pull_requests", "write"))
+
+
 @pytest.mark.parametrize(
-    ("method", "path", "body", "cost"),
+    ("method", "path", "urgency", "cost"),
     [
-        ("GET", "/app", None, Cost(points=1, endpoint="GET /app")),
         (
-            "PATCH",
-            "/repos/a/b/check-runs/1",
-            {"status": "in_progress"},
-            Cost(points=5, endpoint=f"PATCH {RUN}", deferrable=True),
+            "GET",
+            "/app",
+            Urgency.FINAL,
+            Cost(points=1, endpoint="GET /app", urgency=Urgency.FINAL),
         ),
         (
             "PATCH",
             "/repos/a/b/check-runs/1",
-            {"status": "completed"},
-            Cost(points=5, endpoint=f"PATCH {RUN}"),
+            Urgency.PROGRESS,
+            Cost(points=5, endpoint=f"PATCH {RUN}", urgency=Urgency.PROGRESS),
         ),
         (
             "POST",
             "/repos/a/b/pulls",
-            {},
+            Urgency.ANSWER,
             Cost(points=5, endpoint="POST /repos/{owner}/{repo}/pulls", content=True),
         ),
         (
             "GET",
             "/repos/a/b/pulls",
-            None,
+            Urgency.ANSWER,
             Cost(points=1, endpoint="GET /repos/{owner}/{repo}/pulls"),
         ),
     ],
 )
 def test_a_request_costs_what_github_publishes(
-    method: str, path: str, body: dict[str, str] | None, cost: Cost
+    method: str, path: str, urgency: Urgency, cost: Cost
 ) -> None:
-    assert routes.cost(routes.find(path), method, body) == cost
+    assert routes.cost(routes.find(path), method, urgency) == cost
 
 
 @pytest.mark.parametrize(

@@ -223,6 +223,26 @@ async def test_garbage_is_a_verdict_and_never_another_error(
         assert len(await reason_of(client, method)) < 1000
 
 
+async def test_an_unreadable_answer_is_not_kept(far: Far, client: GitHubClient) -> None:
+    path = "/repos/acme/shop/installation"
+    for text in ("{", '{"id": 7}', ""):
+        far.says(f"/api/v3{path}", 200 if text else 304, text, etag='W/"x"')
+        if text == "{":
+            with pytest.raises(Retry, match="unreadable"):
+                await ask(client, path=path)
+        else:
+            assert await ask(client, path=path) == {"id": 7}
+    assert [one.headers.get("If-None-Match") for one in far.requests] == [None, None, 'W/"x"']
+
+
+async def test_what_was_never_asked_conditionally_cannot_be_unchanged(
+    far: Far, client: GitHubClient
+) -> None:
+    far.says("/api/v3/repos/acme/shop/installation", 304)
+    with pytest.raises(Reject, match="redirects to nowhere"):
+        await ask(client, path="/repos/acme/shop/installation")
+
+
 @pytest.mark.parametrize("text", ["[]", "{}", '{"id": "x"}', "null", '"x"'])
 async def test_an_answer_of_another_shape_is_a_retry(
     far: Far, client: GitHubClient, text: str

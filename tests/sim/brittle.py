@@ -122,6 +122,9 @@ class Brittle:
     async def unfinished(self, cluster: str, kind: str) -> Sequence[Seen]:
         return await self.inner.unfinished(cluster, kind)
 
+    async def open_rows(self, after: str, limit: int) -> Sequence[Seen]:
+        return await self.inner.open_rows(after, limit)
+
     async def known(self, guids: Sequence[str]) -> frozenset[str]:
         return await self.inner.known(guids)
 

@@ -4,6 +4,7 @@ The requests' bodies are held against GitHub's description by the stand-in's fix
 become Retry or Reject in general is in tests/github; waiting and repeating is the outbox'.
 """
 
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
@@ -11,6 +12,7 @@ import pytest
 
 from ghapp.core import annotations, github_body
 from ghapp.core.annotations import Annotation, Level
+from ghapp.core.budget import Why
 from ghapp.core.effects import Button, Cancel, Check, SetCheck
 from ghapp.core.model import Conclusion, Subject
 from ghapp.core.source import Patch
@@ -63,7 +65,7 @@ def effect(github: GitHub, status: str = "in_progress", **changes: object) -> Se
         if done
         else (Button(label="Cancel", description="Stop", identifier="cancel"),),
     }
-    tops = ("attempt", "search", "commit", "serial", "annotations")
+    tops = ("attempt", "search", "commit", "serial", "annotations", "progress")
     top = {k: v for k, v in changes.items() if k in tops}
     check = {**fields, **{k: v for k, v in changes.items() if k not in top}}
     defaults = {"commit": github.repository("acme/shop").git.refs["refs/heads/main"], "serial": 1}
@@ -116,6 +118,23 @@ async def test_the_token_may_only_write_checks_of_this_repository(
     (token,) = github.world.tokens.values()
     assert token.permissions == {"checks": "write", "metadata": "read"}
     assert token.repositories == frozenset({github.repository("acme/shop").id})
+
+
+async def test_when_little_may_be_asked_progress_waits_then_answers_and_verdicts_never(
+    github: GitHub, sink: GithubCheck, world: Opened, github_installation: Installation
+) -> None:
+    receipt = await told(sink, effect(github))
+    caller = f"installation ID {github_installation.id}"
+    passed = []
+    for used in (13_600, 14_300):  # of 15,000
+        github.meter.budget(caller, world.clock.now).used["core"] = used
+        await told(sink, effect(github, "completed"), Slot(id=receipt.slot))
+        for progress in (True, False):
+            with contextlib.suppress(Retry):
+                await told(sink, effect(github, progress=progress), Slot(id=receipt.slot))
+                passed.append((used, progress))
+    assert passed == [(13_600, False)]
+    assert world.waits == [Why.KEPT] * 3
 
 
 async def test_buttons_are_replaced_with_each_state(github: GitHub, sink: GithubCheck) -> None:

@@ -767,3 +767,51 @@ async def test_what_was_given_up_and_is_asked_for_again_is_tried_again(store: St
     again = await take_one(store)
     assert (again.row, again.tries) == (claimed.row, 0)
     assert await store.dead() == []
+
+
+# --- what waits for a sink that is gone -----------------------------------------------------------
+
+
+async def test_what_waits_for_no_known_sink_is_parked(store: Store) -> None:
+    await put(store, event(1), event(2), sink="gone")
+    await put(store, event(1), sink="there")
+    assert await store.park_orphans(["there"], reason="it is gone", now=at(9)) == 2
+    assert [(one.sink, one.reason, one.parked) for one in await store.dead()] == [
+        ("gone", "it is gone", at(9)),
+        ("gone", "it is gone", at(9)),
+    ]
+    assert await take(store, sink="gone") == []
+    assert len(await take(store, sink="there")) == 1
+
+
+async def test_what_is_on_its_way_to_it_settles_by_itself(store: Store) -> None:
+    await put(store, event(1), event(2), sink="gone")
+    claimed = await take_one(store, sink="gone")
+    assert await store.park_orphans([], reason="it is gone", now=NOW) == 1
+    await store.commit(Commit(settled=Done(row=claimed.row)))
+    assert [one.key for one in await store.dead()] == [event(2).key]
+    assert await take(store, sink="gone") == []
+
+
+async def test_an_orphan_is_delivered_when_its_sink_is_back_and_somebody_asks(
+    store: Store,
+) -> None:
+    await put(store, event(1), sink="gone")
+    await store.park_orphans([], reason="it is gone", now=NOW)
+    (dead,) = await store.dead()
+    assert await store.revive(dead.row, at(1))
+    assert (await take_one(store, sink="gone", now=at(1))).effect == event(1)
+
+
+async def test_open_rows_come_in_pages(store: Store) -> None:
+    names = [f"build-{number}" for number in range(5)]
+    for name in names:
+        await store.commit(Commit(seen=(row(subject(name)),)))
+    await store.commit(Commit(seen=(row(subject("done"), phase=Phase.FAILED),)))
+    found: list[str] = []
+    last = ""
+    while page := await store.open_rows(last, 2):
+        assert len(page) <= 2
+        last = page[-1].look.subject.key
+        found += [one.look.subject.name for one in page]
+    assert found == names

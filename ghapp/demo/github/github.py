@@ -17,7 +17,7 @@ from typing import Any
 
 from aiohttp import web
 
-from . import apps, people, server
+from . import apps, people, registration, server
 from .faults import Faults
 from .graphql import Graphql
 from .limits import RELAXED, Limits, Meter
@@ -134,6 +134,15 @@ class GitHub:
     def rename_repository(self, full_name: str, name: str, login: str) -> Repository:
         return people.rename(self.world, full_name, name, login)
 
+    def transfer_repository(self, full_name: str, owner: str, login: str) -> Repository:
+        return people.transfer(self.world, full_name, owner, login)
+
+    def archive_repository(self, full_name: str, login: str) -> None:
+        people.archive(self.world, full_name, login, action="archived")
+
+    def unarchive_repository(self, full_name: str, login: str) -> None:
+        people.archive(self.world, full_name, login, action="unarchived")
+
     def delete_repository(self, full_name: str, login: str) -> None:
         people.delete_repository(self.world, full_name, login)
 
@@ -208,10 +217,8 @@ class GitHub:
         apps.change_repositories(self.world, installation, add=add, remove=remove)
 
     def manifest_code(self, app: App) -> str:
-        """A code for POST /app-manifests/{code}/conversions; it works once."""
-        code = self.world.word(40).lower()
-        self.world.manifest_codes[code] = app
-        return code
+        """A code for POST /app-manifests/{code}/conversions; it works once, for an hour."""
+        return registration.new_code(self.world, app)
 
     # -- checks ------------------------------------------------------------------------------
 

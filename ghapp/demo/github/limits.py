@@ -74,6 +74,8 @@ class Budget:
     """What one caller has used."""
 
     used: dict[str, int] = field(default_factory=dict)
+    unchanged: int = 0
+    """Answers of 304 since the beginning: they were free."""
     reset: float = 0.0
     points: dict[str, Window] = field(default_factory=dict)
     minute: Window = field(default_factory=lambda: Window(60))
@@ -105,8 +107,9 @@ class Meter:
 
     def forgive(self, caller: str, now: float) -> None:
         """A 304 to a conditional request is free."""
-        used = self.budget(caller, now).used
-        used["core"] = max(0, used.get("core", 0) - 1)
+        budget = self.budget(caller, now)
+        budget.unchanged += 1
+        budget.used["core"] = max(0, budget.used.get("core", 0) - 1)
 
     def headers(self, caller: str, resource: str, now: float) -> dict[str, str]:
         shown = self.standing(caller, resource, now)

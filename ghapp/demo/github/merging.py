@@ -35,7 +35,7 @@ def merge(world: World, pull: Pull, body: Json, sender: Account) -> str:
         raise ApiError(405, _why_not(pull))
     title = body.get("commit_title") or default_title(pull)
     sha = _merge_commit(world, pull, method, f"{title}\n\n{body.get('commit_message', '')}", sender)
-    _settle(world, pull, sha, sender)
+    settle(world, pull, sha, sender)
     refs.move_ref(world, pull.repository, f"refs/heads/{pull.base}", sha, sender)
     return sha
 
@@ -65,7 +65,7 @@ def _merge_commit(world: World, pull: Pull, method: str, message: str, sender: A
     return base
 
 
-def _settle(world: World, pull: Pull, sha: str, sender: Account) -> None:
+def settle(world: World, pull: Pull, sha: str, sender: Account) -> None:
     now = world.clock()
     pull.state, pull.closed, pull.merged, pull.updated = "closed", now, now, now
     pull.merged_by, pull.merge_sha, pull.auto_merge = sender, sha, None

@@ -56,6 +56,8 @@ class App:
     webhook_secret: str | None
     hook_id: int
     created: float
+    further_keys: list[str] = field(default_factory=list)
+    """An App may have several private keys, so that one can be exchanged for another."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import checks, code, comments, events, merging, pulls, refs, render_checks
+from . import checks, code, comments, events, merging, pulls, queue, refs, render
 from .errors import ApiError, not_found
 from .model import App, CheckRun, CheckSuite, Comment, Pull, Repository
 from .world import World
@@ -144,6 +144,27 @@ def rename(world: World, repository: str, name: str, login: str) -> Repository:
     return repo
 
 
+def transfer(world: World, repository: str, owner: str, login: str) -> Repository:
+    """To another account; the name it had there goes on to lead here."""
+    repo, new = world.repository(repository), world.account(owner)
+    before, repo.owner = repo.owner, new
+    world.names[repo.full_name.lower()] = repo.id
+    is_org = before.kind == "Organization"
+    shown = (render.organization if is_org else render.account)(world, before)
+    changes = {"owner": {"from": {"organization" if is_org else "user": shown}}}
+    events.happened(
+        world, repo, "repository", world.account(login), action="transferred", changes=changes
+    )
+    return repo
+
+
+def archive(world: World, repository: str, login: str, *, action: str) -> None:
+    """`archived`: from now on it can only be read; `unarchived`: no longer."""
+    repo = world.repository(repository)
+    repo.archived = action == "archived"
+    events.happened(world, repo, "repository", world.account(login), action=action)
+
+
 def delete_repository(world: World, repository: str, login: str) -> None:
     repo = world.repository(repository)
     events.happened(world, repo, "repository", world.account(login), action="deleted")
@@ -151,38 +172,15 @@ def delete_repository(world: World, repository: str, login: str) -> None:
 
 
 def merge_group(world: World, repository: str, number: int, login: str) -> str:
-    """What a merge queue does: a commit of its own to check; its id is returned."""
-    repo = world.repository(repository)
-    pull, git = pulls.find(repo, number), repo.git
-    tree = git.merged_tree(pull.base_sha, pull.head_sha)
-    signature = world.signature(world.account(login))
-    sha = git.commit(tree, [pull.base_sha], pull.title, author=signature)
-    ref = f"refs/heads/gh-readonly-queue/{pull.base}/pr-{number}-{pull.base_sha}"
-    git.set_ref(ref, sha, at=world.clock())
-    _tell_merge_group(world, repo, ref, login, action="checks_requested")
-    return sha
+    """Put a pull request into the merge queue; the commit of its group is returned."""
+    pull = pulls.find(world.repository(repository), number)
+    _see_buttons(world, pull.repository, login)
+    return queue.enter(world, pull, world.account(login))
 
 
 def end_merge_group(
     world: World, repository: str, sha: str, login: str, *, reason: str = "invalidated"
 ) -> None:
-    """The queue gives a group up (`invalidated`, `dequeued`) or has merged it (`merged`)."""
+    """The queue gives a group up (`invalidated`, `dequeued`) or merges it (`merged`)."""
     repo = world.repository(repository)
-    for ref, at in list(repo.git.refs.items()):
-        if at == sha and ref.startswith("refs/heads/gh-readonly-queue/"):
-            _tell_merge_group(world, repo, ref, login, action="destroyed", reason=reason)
-            repo.git.set_ref(ref, None, at=world.clock())
-
-
-def _tell_merge_group(world: World, repo: Repository, ref: str, login: str, **facts: str) -> None:
-    commit = repo.git.read_commit(repo.git.refs[ref])
-    base = ref.removeprefix("refs/heads/gh-readonly-queue/").rpartition("/pr-")[0]
-    group = {
-        "head_sha": commit.sha,
-        "head_ref": ref,
-        "base_sha": commit.parents[0],
-        "base_ref": f"refs/heads/{base}",
-        "head_commit": render_checks.simple_commit(commit),
-    }
-    sender = world.account(login)
-    events.happened(world, repo, "merge_group", sender, merge_group=group, **facts)
+    queue.leave(world, repo, sha, world.account(login), reason=reason)

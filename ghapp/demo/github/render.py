@@ -200,6 +200,11 @@ def app(world: World, which: App) -> Json:
     }
 
 
+def _settings(who: Account) -> str:
+    """Where an account's owner looks after what is installed in it."""
+    return f"organizations/{who.login}/settings" if who.kind == "Organization" else "settings"
+
+
 def installation(world: World, which: Installation) -> Json:
     by = which.suspended_by
     return {
@@ -209,7 +214,7 @@ def installation(world: World, which: Installation) -> Json:
         "repository_selection": "all" if which.repositories is None else "selected",
         "access_tokens_url": f"{world.base_url}/app/installations/{which.id}/access_tokens",
         "repositories_url": f"{world.base_url}/installation/repositories",
-        "html_url": f"{world.web_url}/settings/installations/{which.id}",
+        "html_url": f"{world.web_url}/{_settings(which.account)}/installations/{which.id}",
         "app_id": which.app.id,
         "app_slug": which.app.slug,
         "target_id": which.account.id,

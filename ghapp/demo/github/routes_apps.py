@@ -8,6 +8,7 @@ from .errors import ApiError, Json, not_found
 from .model import Installation
 from .webhooks import Delivery
 
+CODE_SECONDS = 3600
 CURSOR = "v1_"  # cursors are opaque; this keeps clients from counting with them
 
 
@@ -166,9 +167,9 @@ def _redeliver(call: Call) -> Reply:
 
 
 def _convert(call: Call) -> Reply:
-    """The last step of the manifest flow; a code works once."""
-    app = call.world.manifest_codes.pop(call.path["code"], None)
-    if app is None:
+    """The last step of the manifest flow; a code works once, within an hour."""
+    app, made = call.world.manifest_codes.pop(call.path["code"], (None, 0.0))
+    if app is None or call.world.clock() - made > CODE_SECONDS:
         raise not_found()
     body = render.app(call.world, app) | {
         "client_id": app.client_id,

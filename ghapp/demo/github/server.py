@@ -16,7 +16,7 @@ from typing import Any
 
 from aiohttp import web
 
-from . import auth
+from . import auth, registration
 from .call import Call, Proof, Reply, Route
 from .errors import ApiError, Json, not_found
 from .faults import Fault, Faults, Kind, refusal
@@ -47,6 +47,7 @@ def application(stage: Stage, middlewares: Iterable[Any] = ()) -> web.Applicatio
     """The whole stand-in; middlewares see each request first and each answer last."""
     outer = tuple(middlewares)
     root = _rest(stage, outer)
+    registration.add_pages(root, stage.world)
     root.router.add_post("/graphql", stage.graphql)
     root.router.add_post("/api/graphql", stage.graphql)
     root.add_subapp("/api/v3", _rest(stage, ()))
@@ -175,6 +176,8 @@ def _charge(stage: Stage, route: Route, caller: str) -> None:
 
 def _run(call: Call, route: Route) -> Reply:
     auth.permit(call, route)
+    if route.method != "GET" and call.names_repository and call.repo.archived:
+        raise ApiError(403, "Repository was archived so is read-only.")
     return route.run(call)
 
 
@@ -192,7 +195,7 @@ def _moved(call: Call) -> Reply | None:
     body = {
         "message": "Moved Permanently" if call.method == "GET" else "Temporary Redirect",
         "url": target,
-        "documentation_url": "https://docs.stage.com/rest/guides/best-practices-for-using-the-rest"
+        "documentation_url": "https://docs.github.com/rest/guides/best-practices-for-using-the-rest"
         "-api#follow-redirects",
     }
     status = 301 if call.method == "GET" else 307
@@ -241,7 +244,7 @@ def _response(stage: Stage, request: web.Request, reply: Reply, caller: str) -> 
 def common_headers(world: World, now: float) -> dict[str, str]:
     return {
         "Date": format_datetime(datetime.fromtimestamp(now, UTC), usegmt=True),
-        "X-GitHub-Media-Type": "stage.v3; format=json",
+        "X-GitHub-Media-Type": "github.v3; format=json",
         "X-GitHub-Request-Id": world.word(16),
         "X-GitHub-Api-Version-Selected": VERSIONS[0],
     }

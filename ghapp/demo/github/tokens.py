@@ -31,17 +31,23 @@ def app_of_jwt(world: World, token: str) -> App:
     except jwt.PyJWTError as error:
         raise ApiError(401, "A JSON web token could not be decoded") from error
     app = _app_named(world, claims.get("iss"))
+    if not any(_signed(token, pem) for pem in (app.private_key, *app.further_keys)):
+        raise ApiError(401, "A JSON web token could not be decoded")
+    _check_times(claims, world.clock())
+    return app
+
+
+def _signed(token: str, pem: str) -> bool:
     try:
         jwt.decode(
             token,
-            _public_half(app.private_key),
+            _public_half(pem),
             algorithms=["RS256"],
             options={"verify_exp": False, "verify_iat": False, "verify_nbf": False},
         )
-    except jwt.PyJWTError as error:
-        raise ApiError(401, "A JSON web token could not be decoded") from error
-    _check_times(claims, world.clock())
-    return app
+    except jwt.PyJWTError:
+        return False
+    return True
 
 
 @functools.lru_cache(maxsize=64)

@@ -48,7 +48,8 @@ class World:
         self.apps: dict[int, App] = {}
         self.installations: dict[int, Installation] = {}
         self.tokens: dict[str, Token] = {}
-        self.manifest_codes: dict[str, App] = {}
+        self.manifest_codes: dict[str, tuple[App, float]] = {}
+        """Code -> the App, and when the code was made."""
         self._ids = itertools.count(1001)
 
     # -- small things ------------------------------------------------------------------------

@@ -1,22 +1,24 @@
 """Can it reach and may it use the cluster and GitHub? What is missing, and how to mend it.
 
 Asks the same clients that the product uses, with the same settings; changes nothing. Each question
-is asked on its own, so that one that cannot be answered does not hide the others.
+is asked on its own, so that one that cannot be answered does not hide the others. Here are the
+cluster and the documents; what is asked of GitHub is in `github`.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
-from ghapp import app_manifest, config, discovery, rbac
+from ghapp import config, discovery, rbac
 from ghapp.app import clients
 from ghapp.core.source import Resource
+from ghapp.doctor import github as github_ward
+from ghapp.doctor.finding import Finding
 from ghapp.engine.kube import KubeClient, open_session
 from ghapp.engine.kube_config import from_kubeconfig
 from ghapp.errors import CheckrailError, ConfigError
 from ghapp.kubeconfigs import find
-from ghapp.ports import GitHub
 from ghapp.settings import Settings
 
 PATIENCE: Final = 20.0
@@ -24,21 +26,6 @@ PATIENCE: Final = 20.0
 _REVIEW: Final = Resource(
     "authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview"
 )
-_LEVELS: Final = ("none", "read", "write", "admin")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """An answer: `mend` is empty where all is well."""
-
-    about: str
-    what: str
-    mend: str = ""
-
-    @property
-    def well(self) -> bool:
-        """Whether nothing has to be done."""
-        return not self.mend
 
 
 async def examine(settings: Settings) -> AsyncIterator[Finding]:
@@ -50,11 +37,15 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
         async for finding in _fleet(settings):
             yield finding
         if github is None:
-            yield Finding("GitHub", "no App is set", "set CHECKRAIL_GITHUB_APP_ID, key and secret")
+            mend = "`checkrail setup` creates one; then set CHECKRAIL_GITHUB_APP_ID, key and secret"
+            yield Finding("GitHub", "no App is set", mend)
             return
-        for question in (_app, _installations, _webhook):
-            async for finding in _asked("GitHub", question, github):
-                yield finding
+        told = set[Finding]()  # a wrong key is the answer to all of them
+        for question in github_ward.QUESTIONS:
+            async for finding in _asked(github_ward.ABOUT, question, github):
+                if finding not in told:
+                    yield finding
+                told.add(finding)
 
 
 def _documents(settings: Settings) -> Finding:
@@ -151,51 +142,3 @@ async def _may(kube: KubeClient, group: str, resource: str, verb: str, namespace
     }
     answer = await kube.create(_REVIEW, "", review)
     return bool(answer.get("status", {}).get("allowed"))
-
-
-async def _app(github: GitHub) -> list[Finding]:
-    app = await github.request("GET", "/app", repository=None)
-    granted: Mapping[str, str] = app.get("permissions", {})
-    lacking = [
-        f"{name}: {level}"
-        for name, (level, _) in app_manifest.permissions(discovery.sinks()).items()
-        if _LEVELS.index(granted.get(name, "none")) < _LEVELS.index(level)
-    ]
-    who = f"App {app.get('slug') or app.get('name')} ({app['id']})"
-    if not lacking:
-        return [Finding("GitHub", f"{who} has the permissions it needs")]
-    mend = "add them in the App's settings; owners of installations have to accept"
-    return [Finding("GitHub", f"{who} lacks {', '.join(lacking)}", mend)]
-
-
-async def _installations(github: GitHub) -> list[Finding]:
-    found = [each async for each in github.pages("/app/installations", repository=None)]
-    suspended = [each["account"]["login"] for each in found if each.get("suspended_at")]
-    if not found:
-        return [
-            Finding("GitHub", "the App is installed nowhere", "install it on your repositories")
-        ]
-    names = ", ".join(sorted(each["account"]["login"] for each in found)[:10])
-    findings = [Finding("GitHub", f"installed on {names}")]
-    if suspended:
-        mend = "unsuspend it in the account's settings"
-        findings.append(Finding("GitHub", f"suspended by {', '.join(suspended)}", mend))
-    return findings
-
-
-async def _webhook(github: GitHub) -> list[Finding]:
-    """Whether GitHub reaches us: its own log of the last deliveries tells."""
-    hook = await github.request("GET", "/app/hook/config", repository=None)
-    url = hook.get("url")
-    if not url:
-        mend = "set it to https://YOUR-HOST/github/webhook in the App's settings"
-        return [Finding("GitHub", "no webhook URL is set", mend)]
-    path = "/app/hook/deliveries?per_page=20"
-    last = await github.request("GET", path, repository=None)
-    failed = [each for each in last if each["status"] != "OK"]
-    if not failed:
-        return [Finding("GitHub", f"webhooks reach {url}: all of the last {len(last)}")]
-    why = ", ".join(sorted({str(each["status"]) for each in failed}))
-    mend = "401: the webhook secret differs; else: is the URL right and open to GitHub?"
-    text = f"{len(failed)} of the last {len(last)} webhooks did not reach {url}: {why}"
-    return [Finding("GitHub", text, mend)]
