@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from ghapp.core.effects import Cancel
 from ghapp.core.model import Conclusion, Phase, Repository
+from ghapp.core.provider import GitHubApp
 from ghapp.core.source import Patch
 from ghapp.demo.github import GitHub, Installation
 from ghapp.errors import ConfigError, Reject, Retry
@@ -192,6 +193,17 @@ async def test_the_apps_token_may_only_write_statuses(
     await story.told(sink, Phase.SUCCEEDED)
     (token,) = github.world.tokens.values()
     assert token.permissions == {"statuses": "write", "metadata": "read"}
+
+
+async def test_an_app_of_its_own_posts_and_no_token_is_asked_for(
+    github: GitHub, app: Opened, story: Story
+) -> None:
+    held = {"private-key": Secret("PEM"), "token": Secret("left over")}
+    settings = Settings(app=GitHubApp(id="7"))
+    sink = GithubStatus(settings, without_tokens, held, app.client)
+    await story.told(sink, Phase.SUCCEEDED)
+    there = github.repository("acme/shop").statuses[story.commit]
+    assert [one.creator.login for one in there] == ["checkrail[bot]"]
 
 
 async def test_with_a_token_no_app_is_needed(
