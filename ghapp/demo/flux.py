@@ -16,6 +16,7 @@ from typing import Any, Final
 from ghapp.demo import flux_model as model
 from ghapp.demo.github import GitHub
 from ghapp.demo.kinds import (
+    CI,
     COMMIT_NOTE,
     ENVIRONMENT_NOTE,
     ENVIRONMENTS,
@@ -116,8 +117,9 @@ class Flux:
 
     async def _follow_pipelines(self) -> None:
         async for change, run in self.kube.subscribe("pipelineruns"):
-            notes = notes_of(run)
-            if change != "DELETED" and succeeded(run) and notes.get(REPOSITORY_NOTE) == SHOP:
+            notes, ours = notes_of(run), run["metadata"]["namespace"] == CI
+            good = change != "DELETED" and ours and succeeded(run)
+            if good and notes.get(REPOSITORY_NOTE) == SHOP:
                 self._release(notes.get(COMMIT_NOTE, ""), notes.get(REF_NOTE, ""))
 
     def _release(self, commit: str, ref: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ghapp.demo import pods
 from ghapp.demo.kinds import COMMIT_NOTE, NONSENSE, notes_of
 from ghapp.demo.kube import KubeApi
 from ghapp.demo.tekton_model import stamp
@@ -31,6 +32,7 @@ class Jobs:
 
     kube: KubeApi
     fails: Fails
+    printed: pods.Printed
     speed: float
     _driven: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
@@ -76,10 +78,10 @@ class Jobs:
             self._write(job, {"startTime": started, **_counts(active=1, failed=failed)})
             pod = self.kube.create(pod_of(job))
             await self._wait(0.8)
-            self._phase(pod, running(stamp(self.kube.now())))
+            self._phase(pod, running(pod, stamp(self.kube.now())))
             self._write(job, {"startTime": started, **_counts(active=1, ready=1, failed=failed)})
             await self._wait(_SECONDS)
-            self._phase(pod, ended(pod, stamp(self.kube.now()), _EXIT_CODE if bad else 0))
+            self._end(pod, commit, _EXIT_CODE if bad else 0)
             failed += bad
             if not bad or failed > job["spec"].get("backoffLimit", 6):
                 break
@@ -107,6 +109,13 @@ class Jobs:
         meta = pod["metadata"]
         found = self.kube.get("pods", meta["namespace"], meta["name"])
         self.kube.replace({**found, "status": status}, subresource="status")
+
+    def _end(self, pod: Object, commit: str, exit_code: int) -> None:
+        meta = pod["metadata"]
+        text = self.printed(commit, "e2e", exit_code) if commit else ""
+        for container in _containers(pod):
+            self.kube.set_log(meta["namespace"], meta["name"], container, text)
+        self._phase(pod, ended(pod, stamp(self.kube.now()), exit_code))
 
     def _suspend(self, job: Object) -> None:
         meta, now = job["metadata"], stamp(self.kube.now())
@@ -173,14 +182,6 @@ def _counts(*, active: int = 0, ready: int = 0, failed: int = 0, succeeded: int 
 def pod_of(job: Object) -> Object:
     """The pod of a try."""
     meta, template = job["metadata"], job["spec"]["template"]
-    owner = {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "name": meta["name"],
-        "uid": meta["uid"],
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -188,31 +189,30 @@ def pod_of(job: Object) -> Object:
             "generateName": f"{meta['name']}-",
             "namespace": meta["namespace"],
             "labels": dict(template.get("metadata", {}).get("labels", {})),
-            "ownerReferences": [owner],
+            "ownerReferences": pods.owned_by(job),
         },
         "spec": template["spec"],
     }
 
 
-def running(now: str) -> Object:
+def running(pod: Object, now: str) -> Object:
     """Its status while it runs."""
-    return {
-        "phase": "Running",
-        "startTime": now,
-        "containerStatuses": [{"name": "main", "state": {"running": {"startedAt": now}}}],
-    }
+    state = {"running": {"startedAt": now}}
+    return pods.told("Running", now, dict.fromkeys(_containers(pod), state))
 
 
 def ended(pod: Object, now: str, exit_code: int) -> Object:
     """Its status after it ran."""
+    begun = pod["metadata"]["creationTimestamp"]
     terminated = {
         "exitCode": exit_code,
         "reason": "Error" if exit_code else "Completed",
-        "startedAt": pod["metadata"]["creationTimestamp"],
+        "startedAt": begun,
         "finishedAt": now,
     }
-    return {
-        "phase": "Failed" if exit_code else "Succeeded",
-        "startTime": pod["metadata"]["creationTimestamp"],
-        "containerStatuses": [{"name": "main", "state": {"terminated": terminated}}],
-    }
+    states = {name: {"terminated": terminated} for name in _containers(pod)}
+    return pods.told("Failed" if exit_code else "Succeeded", begun, states)
+
+
+def _containers(pod: Object) -> list[str]:
+    return [container["name"] for container in pod["spec"]["containers"]]

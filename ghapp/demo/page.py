@@ -17,6 +17,7 @@ from typing import Any, Final
 from aiohttp import web
 from ruamel.yaml import YAML
 
+from ghapp.demo import documents
 from ghapp.demo.board import Board, Full
 from ghapp.demo.events import Events
 from ghapp.demo.flux import GITOPS, SHOP
@@ -70,6 +71,7 @@ class Page:
             web.get("/demo/state", self.state),
             web.get("/demo/stream", self.stream),
             web.get("/object/{plural}/{namespace}/{name}", self.thing),
+            web.get("/object/{plural}/{name}", self.thing),
             web.post("/events", self.events.receive),
             web.post("/demo/checks/{id:\\d+}/rerun", self._acting(self.rerun)),
             web.post("/demo/checks/{id:\\d+}/actions/{verb}", self._acting(self.press)),
@@ -85,7 +87,8 @@ class Page:
         view = View(self.scene, self.events)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._listen(self.scene.github.subscribe()))
-            group.create_task(self._listen(self.scene.kube.subscribe("helmreleases")))
+            for plural in ("helmreleases", *documents.plurals()):
+                group.create_task(self._listen(self.scene.kube.subscribe(plural)))
             while True:
                 self.poke.clear()
                 self._show(view)
@@ -127,7 +130,8 @@ class Page:
         """An object of the cluster, as YAML: where a check's details lead."""
         where = request.match_info
         try:
-            found = self.scene.kube.get(where["plural"], where["namespace"], where["name"])
+            place = where.get("namespace", "")
+            found = self.scene.kube.get(where["plural"], place, where["name"])
         except StatusError as error:
             return web.Response(status=error.code, text=f"{error.message}\n", headers=HEADERS)
         text = StringIO()

@@ -1,8 +1,8 @@
 """The demo in one process: two stand-ins, a scripted cluster, the page, and the real product.
 
 The product is composed as in production and talks to the stand-ins by HTTP over loopback; it gets a
-kubeconfig, an App's key and a folder of documents, and nothing else. Everything that is written
-goes into one temporary folder, which goes when the demo ends.
+kubeconfig and an App's key, and finds its documents in the cluster. Everything that is written goes
+into one temporary folder, which goes when the demo ends.
 """
 
 import asyncio
@@ -44,24 +44,6 @@ users: [{{name: demo, user: {{token: {token}}}}}]
 contexts: [{{name: demo, context: {{cluster: demo, user: demo, namespace: ci}}}}]
 current-context: demo
 """
-_PIPELINE: Final = """\
-apiVersion: checkrail.dev/v1alpha1
-kind: Pipeline
-metadata: {name: shop, namespace: apps}
-spec:
-  appRef: {apiVersion: helm.toolkit.fluxcd.io/v2, kind: HelmRelease, name: shop}
-  environments:
-    - name: dev
-      targets: [{namespace: dev}]
-    - name: staging
-      targets: [{namespace: staging}]
-    - name: prod
-      targets: [{namespace: prod}]
-  promotion:
-    manual: true
-    strategy:
-      pull-request: {type: github, url: https://github.com/acme/gitops, baseBranch: main}
-"""
 
 
 async def run_demo(
@@ -96,12 +78,15 @@ async def _perform(checkrail: Checkrail, scene: Scene, page: Page, speed: float)
     """Everything that moves, until cancelled."""
     github, kube, fates = scene.github, scene.kube, scene.fates
     flux = Flux(github=github, kube=kube, charts=scene.charts, doomed=fates.doomed, speed=speed)
+    printed = fates.printed
+    tekton = Tekton(kube=kube, failing=fates.failing, printed=printed, speed=speed)
+    jobs = Jobs(kube=kube, fails=fates.e2e_fails, printed=printed, speed=speed)
     async with asyncio.TaskGroup() as group:
         group.create_task(page.run())
         group.create_task(checkrail.run())
         group.create_task(flux.run())
-        group.create_task(Tekton(kube=kube, failing=fates.failing, speed=speed).run())
-        group.create_task(Jobs(kube=kube, fails=fates.e2e_fails, speed=speed).run())
+        group.create_task(tekton.run())
+        group.create_task(jobs.run())
         group.create_task(Triggers(github=github, kube=kube, fates=fates).run())
         group.create_task(page.developers.run())
 
@@ -147,12 +132,9 @@ async def _served(
 
 
 def _settings(scene: Scene, folder: Path, url: str, secret: str, speed: float) -> Settings:
-    (folder / "config").mkdir()
-    (folder / "config" / "shop.yaml").write_text(_PIPELINE, encoding="utf-8")
     kubeconfig = _KUBECONFIG.format(server=f"{url}/kube", token=secrets.token_hex(16))
     (folder / "kubeconfig").write_text(kubeconfig, encoding="utf-8")
     return Settings(
-        config=folder / "config",
         store=f"sqlite:///{folder / 'demo.db'}",
         github=GitHubSettings(
             api_url=f"{url}/github",
@@ -160,7 +142,6 @@ def _settings(scene: Scene, folder: Path, url: str, secret: str, speed: float) -
             private_key=Secret(scene.app.private_key),
             webhook_secrets=(Secret(secret),),
         ),
-        cdevents_sink=f"{url}/events",
         dashboard_url=f"{url}/object/{{plural}}/{{namespace}}/{{name}}",
         progress_interval=PROGRESS_SECONDS / speed,
         environ={"KUBECONFIG": str(folder / "kubeconfig")},
@@ -194,6 +175,7 @@ def _welcome(scene: Scene, url: str, folder: Path, github_socket: Path | None) -
         "With kubectl:",
         f"  export KUBECONFIG={folder / 'kubeconfig'}",
         "  kubectl get pipelineruns,taskruns,jobs,helmreleases -A",
+        "  kubectl get checkrail -A",
     ]
     if github_socket is not None:
         lines += [

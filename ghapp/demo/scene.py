@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import uuid4
 
-from ghapp.demo import flux, flux_model, jobs, tekton, tekton_model
+from ghapp import crds
+from ghapp.demo import documents, flux, flux_model, jobs, pods, shop, tekton, tekton_model
 from ghapp.demo.flux import BOT, GITOPS, SHOP, Charts
 from ghapp.demo.github import App, GitHub
-from ghapp.demo.kinds import ENVIRONMENTS, definitions
+from ghapp.demo.kinds import COMMIT_NOTE, ENVIRONMENTS, definitions, notes_of
 from ghapp.demo.kube import KubeApi
 from ghapp.demo.script import HISTORY, Change, Fates, e2e_job, message_of, pipeline_run
 
@@ -60,7 +61,9 @@ def build(base_url: str, *, webhook_secret: str) -> Scene:
     """All of it, as the visitor finds it."""
     clock = Clock(timedelta(minutes=20))
     github = GitHub(base_url=f"{base_url}/github", web_url=base_url, clock=clock.seconds)
-    kube = KubeApi(crds=definitions(), now=clock.now)
+    kube = KubeApi(crds=[*definitions(), *crds.manifests()], now=clock.now)
+    for declared in (shop.secret(), *documents.declared(base_url)):
+        kube.create(declared)
     app = _people(github, f"{base_url}/github/webhook", webhook_secret)
     scene = Scene(github=github, kube=kube, app=app, charts=Charts(), fates=Fates())
     for change, minutes in zip(HISTORY, _AGO, strict=True):
@@ -76,7 +79,7 @@ def _people(github: GitHub, webhook_url: str, webhook_secret: str) -> App:
     for login in (*PEOPLE, *_OTHERS):
         github.create_user(login)
     github.create_org(ACCOUNT, owners=("carol",))
-    github.create_repository(SHOP, {"README.md": "# shop\n\nSells things.\n"})
+    github.create_repository(SHOP, shop.FILES)
     files = {flux.path_of(name): flux.release_file(name, "1.4.0") for name in ENVIRONMENTS}
     github.create_repository(GITOPS, {"README.md": "# gitops\n\nWhat runs where.\n", **files})
     for repository in (SHOP, GITOPS):
@@ -94,15 +97,16 @@ def _people(github: GitHub, webhook_url: str, webhook_secret: str) -> App:
 
 def _past(scene: Scene, change: Change, when: datetime) -> None:
     """A commit that was pushed, tested and, if its tests passed, released."""
-    files = {change.path: f"# {change.title}\n"}
+    files = {change.path: shop.changed_file(change.title, 0)}
     commit = scene.github.push(SHOP, "main", files, message_of(change), change.author)
     scene.fates.known[commit] = change
     failing = scene.fates.failing(commit, 0)
     plan = tekton_model.schedule(tekton_model.SHOP_CI, failing)
-    _play(scene.kube, commit, plan, when)
+    _play(scene, pipeline_run(commit), plan, when)
     if change.e2e:
         _test(scene.kube, commit, when)
     if failing:
+        _forge(scene, commit, when)
         return
     version = scene.charts.publish(commit)
     first = version == "1.4.0"
@@ -117,18 +121,36 @@ def _past(scene: Scene, change: Change, when: datetime) -> None:
         scene.github.push(GITOPS, "main", {path: text}, f"Release shop {version} to dev", BOT)
 
 
-def _play(kube: KubeApi, commit: str, plan: tekton_model.Schedule, when: datetime) -> None:
-    """A PipelineRun that is over, and its TaskRuns."""
-    spec = tekton.shop_ci()
-    run = _stored(pipeline_run(commit), f"shop-ci-{_suffix()}", when)
+def _forge(scene: Scene, commit: str, when: datetime) -> None:
+    """A run in a namespace that must not speak for the shop claims that the commit is good."""
+    plan = tekton_model.schedule(tekton_model.SHOP_CI, {})
+    _play(scene, pipeline_run(commit, documents.PLAYGROUND), plan, when)
+
+
+def _play(scene: Scene, wanted: Object, plan: tekton_model.Schedule, when: datetime) -> None:
+    """A PipelineRun that is over, with its TaskRuns, their pods and logs."""
+    run = _stored(wanted, f"shop-ci-{_suffix()}", when)
     run["metadata"]["labels"]["tekton.dev/pipeline"] = tekton.pipeline_name(run)
-    clock = tekton_model.linear(when)
-    look = tekton_model.at(plan, plan.end, name=run["metadata"]["name"], clock=clock, spec=spec)
-    kube.replay("ADDED", {**run, "status": look.run})
+    name, clock = run["metadata"]["name"], tekton_model.linear(when)
+    look = tekton_model.at(plan, plan.end, name=name, clock=clock, spec=tekton.shop_ci())
+    scene.kube.replay("ADDED", {**run, "status": look.run})
     for part in plan.parts:
         child = tekton.task_run(run, part.task.name)
         born = _stored(child, child["metadata"]["name"], clock(part.created))
-        kube.replay("ADDED", {**born, "status": look.tasks[part.task.name]})
+        status = look.tasks[part.task.name] or {}
+        scene.kube.replay("ADDED", {**born, "status": status})
+        _leave(scene, born, part.task, status)
+
+
+def _leave(scene: Scene, child: Object, task: tekton_model.Task, status: Object) -> None:
+    """The pod of a TaskRun that is over, and its logs."""
+    pod = pods.of_task(child, task, status)
+    namespace, name = child["metadata"]["namespace"], pod["metadata"]["name"]
+    stored = _stored(pod, name, scene.kube.now())
+    scene.kube.replay("ADDED", stored)
+    commit = notes_of(child)[COMMIT_NOTE]
+    for container, text in pods.logs_of(task, status, commit, scene.fates.printed):
+        scene.kube.set_log(namespace, name, container, text)
 
 
 def _test(kube: KubeApi, commit: str, when: datetime) -> None:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from itertools import chain, cycle
 from typing import Any, Final
 
+from ghapp.demo import shop
 from ghapp.demo.flux import SHOP
 from ghapp.demo.github import GitHub
 from ghapp.demo.kinds import (
@@ -54,6 +55,8 @@ class Change:
     path: str
     fate: Fate = Fate.GOOD
     e2e: bool = False
+    trouble: str = ""
+    """What its tests say when they fail."""
 
 
 HISTORY: Final = (
@@ -61,7 +64,7 @@ HISTORY: Final = (
     Change(title="Show delivery times at checkout", author="alice", path="checkout/delivery.py",
            e2e=True),
     Change(title="Retry the stock lookup once", author="dave", path="stock/lookup.py",
-           fate=Fate.FLAKY),
+           fate=Fate.FLAKY, trouble="TimeoutError: no answer from the stock in 2 s"),
 )  # fmt: skip
 """Done before the visitor comes: released everywhere, released to dev, and waiting for a re-run."""
 
@@ -72,12 +75,12 @@ FIRST: Final = Change(
 
 CYCLE: Final = (
     Change(title="Round prices to whole cents", author="carol", path="checkout/prices.py",
-           fate=Fate.BROKEN),
+           fate=Fate.BROKEN, e2e=True, trouble="AssertionError: 19.98 is not 1998 cents"),
     Change(title="Charge cards through the new payment provider", author="alice",
            path="checkout/payment.py", fate=Fate.DOOMED, e2e=True),
     Change(title="Sort search results by stock", author="dave", path="search/rank.py"),
     Change(title="Cache product pictures for a day", author="carol", path="web/pictures.py",
-           fate=Fate.FLAKY),
+           fate=Fate.FLAKY, trouble="ConnectionResetError: the picture cache hung up"),
     Change(title="Explain why a voucher is refused", author="alice", path="checkout/voucher.py",
            e2e=True),
 )  # fmt: skip
@@ -108,6 +111,12 @@ class Fates:
         change = self.known.get(commit)
         return change is not None and change.e2e
 
+    def printed(self, commit: str, step: str, exit_code: int) -> str:
+        """What a step of a commit's run writes."""
+        change = self.known.get(commit)
+        path, trouble = (change.path, change.trouble) if change else ("", "")
+        return shop.printed(step, failed=bool(exit_code), path=path, trouble=trouble)
+
     def _of(self, commit: str) -> Fate:
         change = self.known.get(commit)
         return change.fate if change else Fate.GOOD
@@ -136,7 +145,7 @@ class Developers:
         The run begins in another task, with the notice of the push: its fate is known by then.
         """
         self._count += 1
-        text = f"# {change.title}\nREVISION = {self._count}\n"
+        text = shop.changed_file(change.title, self._count)
         login = author or change.author
         sha = self.github.push(SHOP, "main", {change.path: text}, message_of(change), login)
         self.fates.known[sha] = change
@@ -147,7 +156,11 @@ class Developers:
         title = "Break the checkout test" if broken else "Add a gift message to orders"
         path = "checkout/total.py" if broken else "orders/gift.py"
         fate = Fate.BROKEN if broken else Fate.GOOD
-        return self.push(Change(title=title, author=login, path=path, fate=fate))
+        trouble = "AssertionError: the total is 0"
+        change = Change(
+            title=title, author=login, path=path, fate=fate, e2e=broken, trouble=trouble
+        )
+        return self.push(change)
 
 
 def message_of(change: Change) -> str:
@@ -182,14 +195,14 @@ def notes(commit: str) -> dict[str, str]:
     return {REPOSITORY_NOTE: SHOP, COMMIT_NOTE: commit, REF_NOTE: MAIN}
 
 
-def pipeline_run(commit: str) -> Object:
+def pipeline_run(commit: str, namespace: str = CI) -> Object:
     """The run that tests and builds a commit."""
     return {
         "apiVersion": "tekton.dev/v1",
         "kind": "PipelineRun",
         "metadata": {
             "generateName": f"{SHOP_CI}-",
-            "namespace": CI,
+            "namespace": namespace,
             "labels": {"app": "shop"},
             "annotations": notes(commit),
         },
@@ -208,6 +221,7 @@ def e2e_job(commit: str) -> Object:
         "name": "main",
         "image": f"ghcr.io/acme/shop-e2e:{commit[:7]}",
         "command": ["/e2e", "--journeys", "buy,return"],
+        "env": list(shop.SIGNED_IN),
     }
     return {
         "apiVersion": "batch/v1",

@@ -1,9 +1,9 @@
-"""The scripted Tekton: watches PipelineRuns and plays them in real time, pods and all left out.
+"""The scripted Tekton: watches PipelineRuns and plays them in real time, with pods and logs.
 
 It treats every PipelineRun alike, whoever made it: the script, checkrail's Re-run, or a visitor
 with kubectl. What a run does is decided by the script for commits that it knows; a step whose
-script says `exit 1` fails in any case. `spec.status` is obeyed; the graceful kinds of stopping stop
-at once.
+script says `exit 1` fails in any case, and prints what its script says by `echo`. `spec.status` is
+obeyed; the graceful kinds of stopping stop at once.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ghapp.demo import pods
 from ghapp.demo import tekton_model as model
 from ghapp.demo.kinds import COMMIT_NOTE, NONSENSE, SHOP_CI, notes_of
 from ghapp.demo.kube import KubeApi, StatusError
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 _STOP: Final = frozenset({"Cancelled", "CancelledRunFinally", "StoppedRunFinally"})
 _PENDING: Final = "PipelineRunPending"
 _EXIT: Final = re.compile(r"^\s*exit\s+([1-9]\d{0,2})\s*$", re.MULTILINE)
+_ECHO: Final = re.compile(r"^[ \t]*echo[ \t]+(['\"]?)(.*)\1[ \t]*$", re.MULTILINE)
 _UNKNOWN_SECONDS: Final = 2.0
 """How long a task takes that the script does not know."""
 
@@ -37,6 +39,7 @@ class Tekton:
 
     kube: KubeApi
     failing: Failing
+    printed: pods.Printed
     speed: float
     _driven: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     """By the uid of the run."""
@@ -88,6 +91,8 @@ class Tekton:
             look = model.at(plan, moment, name=run["metadata"]["name"], clock=clock, spec=spec)
             if not self._show(run, look):
                 return
+            for part in plan.parts:
+                self._show_pod(run, part.task, look.tasks.get(part.task.name))
 
     def _plan(self, run: Object, spec: Object) -> Schedule:
         commit = notes_of(run).get(COMMIT_NOTE, "")
@@ -121,15 +126,31 @@ class Tekton:
         self.kube.patch("pipelineruns", meta["namespace"], meta["name"], labels)
 
     def _show_task(self, run: Object, task: str, status: Object | None) -> None:
-        meta = run["metadata"]
-        name = f"{meta['name']}-{task}"
-        if not any(
-            found["metadata"]["name"] == name
-            for found in self.kube.list("taskruns", meta["namespace"])
-        ):
-            self.kube.create(task_run(run, task))
+        made = task_run(run, task)
+        self._ensure(made)
         if status is not None:
-            self._write("taskruns", meta, name, status)
+            self._write("taskruns", made["metadata"], made["metadata"]["name"], status)
+
+    def _show_pod(self, run: Object, task: Task, status: Object | None) -> None:
+        if status is None:
+            return
+        meta = run["metadata"]
+        made = self.kube.get("taskruns", meta["namespace"], f"{meta['name']}-{task.name}")
+        pod = pods.of_task(made, task, status)
+        self._ensure(pod)
+        namespace, name = meta["namespace"], pod["metadata"]["name"]
+        commit = notes_of(run).get(COMMIT_NOTE, "")
+        for container, text in pods.logs_of(task, status, commit, self.printed):
+            self.kube.set_log(namespace, name, container, text)
+        self._write("pods", meta, name, pod["status"])
+
+    def _ensure(self, wanted: Object) -> None:
+        """Creates it, unless it is there."""
+        try:
+            self.kube.create(wanted)
+        except StatusError as error:
+            if error.code != 409:
+                raise
 
     def _write(self, kind: str, meta: Object, name: str, status: Object) -> None:
         found = self.kube.get(kind, meta["namespace"], name)
@@ -145,13 +166,13 @@ class Tekton:
 
     def _stop(self, run: Object) -> None:
         meta = run["metadata"]
-        prefix = f"{meta['name']}-"
+        prefix, chosen = f"{meta['name']}-", f"tekton.dev/pipelineRun={meta['name']}"
         tasks = {
             found["metadata"]["name"].removeprefix(prefix): found.get("status")
-            for found in self.kube.list(
-                "taskruns", meta["namespace"], labels=f"tekton.dev/pipelineRun={meta['name']}"
-            )
+            for found in self.kube.list("taskruns", meta["namespace"], labels=chosen)
         }
+        for pod in self.kube.list("pods", meta["namespace"], labels=chosen):
+            self.kube.delete("pods", meta["namespace"], pod["metadata"]["name"])
         before = Look(run=run.get("status") or None, tasks=tasks)
         spec = pipeline_spec(run) or {}
         look = model.cancelled(before, name=meta["name"], now=self.kube.now(), spec=spec)
@@ -223,8 +244,19 @@ def tasks_of(spec: Object) -> list[Task]:
 def _own(task: Object, final: bool) -> Task:
     steps = task.get("taskSpec", {}).get("steps") or [{"name": "run"}]
     names = tuple(step.get("name") or f"unnamed-{index}" for index, step in enumerate(steps))
-    image = steps[0].get("image", "busybox:1.37")
-    return Task(name=task["name"], steps=names, seconds=_UNKNOWN_SECONDS, image=image, final=final)
+    return Task(
+        name=task["name"],
+        steps=names,
+        seconds=_UNKNOWN_SECONDS,
+        image=steps[0].get("image", "busybox:1.37"),
+        final=final,
+        env=tuple(variable for step in steps for variable in step.get("env", ())),
+        says=tuple(_echoes(step.get("script", "")) for step in steps),
+    )
+
+
+def _echoes(script: str) -> str:
+    return "".join(f"{line[2]}\n" for line in _ECHO.finditer(script))
 
 
 def _exits(spec: Object) -> dict[str, int]:
@@ -251,14 +283,6 @@ def task_run(run: Object, task: str) -> Object:
         "tekton.dev/pipelineRunUID": meta["uid"],
         "tekton.dev/pipelineTask": task,
     }
-    owner = {
-        "apiVersion": "tekton.dev/v1",
-        "kind": "PipelineRun",
-        "name": meta["name"],
-        "uid": meta["uid"],
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
     return {
         "apiVersion": "tekton.dev/v1",
         "kind": "TaskRun",
@@ -267,7 +291,7 @@ def task_run(run: Object, task: str) -> Object:
             "namespace": meta["namespace"],
             "labels": labels,
             "annotations": notes_of(run),
-            "ownerReferences": [owner],
+            "ownerReferences": pods.owned_by(run),
         },
         "spec": {"serviceAccountName": "default", "timeout": "1h0m0s", **_ref(task)},
     }

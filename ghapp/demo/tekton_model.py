@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from ghapp.demo.shop import SIGNED_IN
+
 Object = dict[str, Any]
 Clock = Callable[[float], datetime]
 """Seconds of the schedule -> the time of day."""
@@ -27,13 +29,17 @@ class Task:
     name: str
     steps: tuple[str, ...]
     seconds: float
-    image: str = "golang:1.24"
+    image: str = "python:3.13"
     final: bool = False
+    env: tuple[Object, ...] = ()
+    """Of each step."""
+    says: tuple[str, ...] = ()
+    """What each step prints; empty: the script knows."""
 
 
 SHOP_CI: Final = (
     Task(name="clone", steps=("clone",), seconds=1.6, image="alpine/git:2.49.1"),
-    Task(name="test", steps=("unit", "checkout"), seconds=4.8),
+    Task(name="test", steps=("unit", "checkout"), seconds=4.8, env=SIGNED_IN),
     Task(name="build", steps=("build", "push"), seconds=4.0, image="moby/buildkit:v0.25.1"),
     Task(name="notify", steps=("post",), seconds=0.8, image="curlimages/curl:8.12.1", final=True),
 )

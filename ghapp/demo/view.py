@@ -1,29 +1,23 @@
 """From the stand-ins' state to what the page shows: plain JSON values, one part at a time.
 
 This is GitHub's side of the demo, so it may look into GitHub's memory; checkrail itself never does.
-Markdown becomes HTML here, with HTML in it shown as text, and nowhere else.
 """
 
 import difflib
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from html import escape
 from itertools import islice
 from typing import Any, Final
 
-from markdown_it import MarkdownIt
-from markdown_it.renderer import RendererHTML
-from markdown_it.token import Token
-
+from ghapp.demo import documents
 from ghapp.demo.events import Events
 from ghapp.demo.flux import GITOPS, SHOP
 from ghapp.demo.github import CheckRun, Pull, Repository
 from ghapp.demo.github.git import Entry, Git
 from ghapp.demo.kinds import ENVIRONMENTS, RELEASE
 from ghapp.demo.kube import StatusError
+from ghapp.demo.markup import html_of
 from ghapp.demo.scene import PEOPLE, Scene
 
 Json = dict[str, Any]
@@ -32,56 +26,13 @@ COMMITS: Final = 16
 PULLS: Final = 12
 RUNS: Final = 6
 """Runs of one check on one commit; older ones are not shown."""
+NOTES: Final = 10
+"""Annotations of a run."""
+DOCUMENTS: Final = 40
 _DIFF_LINES: Final = 200
 _BAD: Final = frozenset({"failure", "timed_out", "action_required", "cancelled", "stale"})
-_MARKS: Final = {
-    "✅": ("good", "succeeded"),
-    "❌": ("bad", "failed"),
-    "❗": ("bad", "could not finish"),
-    "⚪": ("dull", "queued"),
-    "🟡": ("attention", "running"),
-    "🚫": ("skipped", "cancelled"),
-    "⏭️": ("skipped", "skipped"),
-    "⚠️": ("attention", "failed, and that does not matter"),
-}
-"""The emoji in checkrail's tables: drawn by the style sheet, as GitHub draws them as pictures."""
-
-
-def _renderer() -> MarkdownIt:
-    """CommonMark with tables; no HTML, and no style attributes, which the page's policy refuses."""
-    made = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable("table")
-    made.add_render_rule("text", _drawn)
-    made.add_render_rule("th_open", lambda *_: "<th>")
-    made.add_render_rule("td_open", lambda *_: "<td>")
-    return made
-
-
-def _drawn(_: RendererHTML, tokens: Sequence[Token], index: int, *__: object) -> str:
-    text = escape(tokens[index].content, quote=True)
-    for emoji, (tone, meaning) in _MARKS.items():
-        mark = f'<span class="mark {tone}" role="img" aria-label="{meaning}"></span>'
-        text = text.replace(emoji, mark)
-    return text
-
-
-_MARKDOWN: Final = _renderer()
-
-
-_FOLDED: Final = re.compile(
-    r"<details>\s*<summary>([^<]{1,200})</summary>(.*?)</details>", re.DOTALL
-)
-
-
-@lru_cache(maxsize=512)
-def html_of(markdown: str) -> str:
-    """Markdown as HTML; foreign HTML and dangerous links stay text, except a folded block."""
-    done, end = "", 0
-    for block in _FOLDED.finditer(markdown):
-        done += _MARKDOWN.render(markdown[end : block.start()])
-        inside = _MARKDOWN.render(block[2])
-        done += f"<details><summary>{escape(block[1])}</summary>{inside}</details>"
-        end = block.end()
-    return done + str(_MARKDOWN.render(markdown[end:]))
+_LEVELS: Final = ("failure", "warning", "notice")
+"""Of annotations, the worst first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +49,7 @@ class View:
             "about": {"people": PEOPLE, "received": self.events.received},
             "commits": [commit["sha"] for commit in commits],
             "environments": [self._environment(name) for name in ENVIRONMENTS],
+            "documents": sorted(islice(self._documents(), DOCUMENTS), key=_is_fine),
             "pulls": [self._pull(pull) for pull in self._pulls()],
             "events": [event["id"] for event in self.events.newest],
         }
@@ -169,6 +121,19 @@ class View:
         git = self.scene.github.repository(SHOP).git
         return git.read_commit(commit).message.partition("\n")[0] if git.is_commit(commit) else ""
 
+    # -- documents -----------------------------------------------------------------------------
+
+    def _documents(self) -> Iterator[Json]:
+        for plural in documents.plurals():
+            for found in self._listed(plural):
+                yield _document(plural, found)
+
+    def _listed(self, plural: str) -> list[Json]:
+        try:
+            return self.scene.kube.list(plural)
+        except StatusError:
+            return []  # a visitor removed the kind
+
     # -- pull requests -------------------------------------------------------------------------
 
     def _pulls(self) -> list[Pull]:
@@ -210,11 +175,28 @@ def _run(run: CheckRun) -> Json:
         "title": run.title or "",
         "html": html_of(run.summary or ""),
         "text": html_of(run.text or ""),
+        "notes": [_note(note) for note in sorted(run.annotations, key=_rank)[:NOTES]],
         "started": run.started,
         "completed": run.completed or "",
         "details": run.details_url,
         "external": run.external_id,
         "actions": list(run.actions),
+    }
+
+
+def _rank(note: Json) -> int:
+    return _LEVELS.index(note["annotation_level"])
+
+
+def _note(note: Json) -> Json:
+    """An annotation of a line; which columns it is about is not shown."""
+    return {
+        "level": note["annotation_level"],
+        "path": note["path"],
+        "line": note["start_line"],
+        "title": note.get("title") or "",
+        "message": note["message"],
+        "raw": note.get("raw_details") or "",
     }
 
 
@@ -239,6 +221,28 @@ def _health(status: Mapping[str, Any]) -> Json:
     if conditions.get("Remediated", {}).get("status") == "True":
         return {"state": "rolledback", "says": ready.get("message", "")}
     return {"state": "failed" if ready else "empty", "says": ready.get("message", "")}
+
+
+def _is_fine(document: Json) -> bool:
+    """What needs a person comes first."""
+    return bool(document["state"] != "False")
+
+
+def _document(plural: str, found: Json) -> Json:
+    """A document, and how it does: what is wrong with it comes before that it is in use."""
+    meta, status = found["metadata"], found.get("status") or {}
+    conditions = sorted(status.get("conditions", ()), key=lambda one: one["status"] == "True")
+    says = conditions[0] if conditions else {}
+    place = meta.get("namespace", "")
+    return {
+        "kind": found["kind"],
+        "name": f"{place}/{meta['name']}" if place else meta["name"],
+        "url": "/".join(part for part in ("/object", plural, place, meta["name"]) if part),
+        "state": says.get("status", ""),
+        "reason": says.get("reason", ""),
+        "says": says.get("message", ""),
+        "delivered": status.get("delivered", 0),
+    }
 
 
 # --- differences ----------------------------------------------------------------------------------

@@ -53,14 +53,24 @@ def is_under_way(state: dict[str, Any]) -> bool:
     return any(check["runs"][-1]["status"] == "in_progress" for _, check in checks(state))
 
 
+def is_annotated(state: dict[str, Any]) -> bool:
+    """Whether a failed check says which line is to blame."""
+    return any(check["runs"][-1]["notes"] for _, check in checks(state))
+
+
 def failed_check(browser: Browser, demo: Demo, folder: Path) -> None:
     """What a visitor sees first: a failed check, and a commit on its way."""
+    demo.until(is_annotated, "a log that was read")
     demo.until(is_under_way, "a run on its way")
     for scheme in ("light", "dark"):
         with visit(browser, demo, WIDE, scheme) as page:
             take(page, folder, f"demo-{scheme}")
     with visit(browser, demo, NARROW, "light") as page:
         take(page, folder, "demo-narrow")
+    with visit(browser, demo, WIDE, "light") as page:
+        expect(page.locator("#documents")).to_contain_text("Denied")
+        page.locator("#notes").evaluate("node => scrollTo(0, node.offsetTop - 300)")
+        take(page, folder, "demo-log")
 
 
 def promotion(browser: Browser, demo: Demo, folder: Path) -> None:

@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ghapp.core import logtext
+from ghapp.core.logtext import StepLog
 from ghapp.demo.board import LISTENERS, Board, Full
 from ghapp.demo.events import KEPT, Events, Unfit, read
-from ghapp.demo.view import html_of
+from ghapp.demo.markup import html_of
 
 Json = dict[str, Any]
 
@@ -30,6 +32,10 @@ Json = dict[str, Any]
         "| <b onclick=x> |\n|---|\n| <i> |",
         "<details><summary><img src=x></summary>x</details>",
         "<details><summary>a</summary><script>x</script></details>",
+        "<details><summary>a</summary>\n<script>x</script>\n</details>",
+        "<details open><summary><code><script></code></summary>\n\nx\n</details>",
+        "<details open><summary><code>&lt;img src=x&gt;</code></summary>\n\nx\n</details>",
+        "<details><summary>a</summary>\n\n<p><img src=x></p>\n\nx\n</details>",
     ],
 )
 def test_foreign_markup_stays_text(markdown: str) -> None:
@@ -60,6 +66,19 @@ def test_a_folded_block_is_a_folded_block() -> None:
     html = html_of("Before.\n\n<details><summary>meta</summary>*in*\n</details>\n\nAfter.")
     assert "<details><summary>meta</summary><p><em>in</em></p>" in html
     assert html.endswith("<p>After.</p>\n")
+
+
+def test_the_log_of_a_step_looks_as_on_github() -> None:
+    steps = [StepLog(name="a<b", text="<i>x</i>\n", failed=True, detail="exit code 1", note="Cut.")]
+    html = html_of(logtext.fold(steps))
+    assert html.startswith('<details open><summary><span class="mark bad"')
+    assert "step <code>a&lt;b</code> · exit code 1</summary><p>Cut.</p>" in html
+    assert "<code>&lt;i&gt;x&lt;/i&gt;\n</code></pre>" in html
+    assert html.rstrip().endswith("</details>")
+
+
+def test_a_log_that_is_wider_than_the_page_can_be_reached_with_keys() -> None:
+    assert '<pre tabindex="0"' in html_of("```\nlog\n```")
 
 
 # --- the board ----------------------------------------------------------------------------------

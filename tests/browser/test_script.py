@@ -14,9 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters import flux_helmrelease, job, tekton_pipelinerun
+from ghapp import config
+from ghapp.core import excerpts
+from ghapp.core import pods as read_pods
+from ghapp.core.excerpts import Piece
 from ghapp.core.model import Observation, Phase
 from ghapp.core.source import Context
-from ghapp.demo import flux, flux_model, jobs, script, tekton, tekton_model
+from ghapp.demo import documents, flux, flux_model, jobs, pods, script, shop, tekton, tekton_model
 from ghapp.demo.tekton_model import SHOP_CI, Task
 
 Json = dict[str, Any]
@@ -126,6 +130,72 @@ def test_checkrail_reads_a_scripted_run_as_what_it_is(
     assert (seen.phase, seen.check_name) == (phase, "tekton / shop-ci")
     assert seen.revision is not None
     assert seen.revision.commit == COMMIT
+
+
+# --- pods and logs ------------------------------------------------------------------------------
+
+
+def pod_at(moment: float | None, failing: dict[str, int]) -> Json | None:
+    """The pod of the task `test` at a moment."""
+    run = script.pipeline_run(COMMIT)
+    run["metadata"] |= {"name": "run", "uid": "u"}
+    child = tekton.task_run(run, "test")
+    child["metadata"]["uid"] = "v"
+    status = look(failing, moment).tasks.get("test")
+    task = next(task for task in SHOP_CI if task.name == "test")
+    return pods.of_task(child, task, status) if status else None
+
+
+def test_a_pod_goes_from_pending_to_its_end() -> None:
+    plan = tekton_model.schedule(SHOP_CI, {"test": 1})
+    found = [pod_at(moment, {"test": 1}) for moment in plan.moments]
+    phases = [pod["status"]["phase"] for pod in found if pod]
+    assert list(dict.fromkeys(phases)) == ["Pending", "Running", "Failed"]
+    ended = pod_at(None, {})
+    assert ended is not None
+    assert ended["status"]["phase"] == "Succeeded"
+
+
+def test_checkrail_finds_in_a_scripted_pod_what_failed_and_which_secret_it_saw() -> None:
+    pod = read_pods.read(pod_at(None, {"test": 1}) or {})
+    assert read_pods.failed(pod) == ("step-checkout",)
+    (reference,) = read_pods.secrets(pod)
+    assert read_pods.values(shop.secret(), reference) == {shop.PASSWORD}
+
+
+@pytest.mark.parametrize("step", ["checkout", "e2e"])
+def test_a_failed_step_is_careless_and_names_a_line_that_is_there(step: str) -> None:
+    text = shop.printed(step, failed=True, path="mail/order.py", trouble="ValueError: no")
+    excerpt = excerpts.compose([Piece(name=step, raw=text.encode())], {shop.PASSWORD}, ())
+    assert shop.PASSWORD in text
+    assert shop.PASSWORD not in excerpt.text
+    assert "***" in excerpt.text
+    (note,) = excerpt.annotations
+    assert (note.path, "ValueError: no" in note.message) == ("mail/order.py", True)
+    line = shop.changed_file("Translate", 1).splitlines()[note.start_line - 1]
+    assert line.strip() in text
+
+
+def test_the_tests_of_the_shop_fail_where_their_log_says() -> None:
+    text = shop.printed("checkout", failed=True, path="a.py", trouble="x")
+    line = shop.FILES["tests/test_journeys.py"].splitlines()[6]
+    assert f"tests/test_journeys.py:7: in test_a_visitor_buys_tea\n{line}" in text
+
+
+def test_a_visitors_step_prints_what_its_script_echoes() -> None:
+    steps = [{"script": "#!/bin/sh\necho 'a b'\n  echo \"c\"\necho d\nexit 3\n"}, {}]
+    (task,) = tekton.tasks_of({"tasks": [{"name": "own", "taskSpec": {"steps": steps}}]})
+    assert task.says == ("a b\nc\nd\n", "")
+
+
+# --- documents ----------------------------------------------------------------------------------
+
+
+def test_the_documents_are_what_checkrail_reads() -> None:
+    declared = documents.declared("http://127.0.0.1:1")
+    assert all(config.read_object(document) for document in declared)
+    urls = [d["spec"]["cdevents"]["url"] for d in declared if d["kind"].endswith("Provider")]
+    assert urls == ["http://127.0.0.1:1/events"] * 2
 
 
 # --- Jobs ---------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import json
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from ghapp.demo.shop import PASSWORD
 from tests.browser.demo_process import Demo, environment
 
 pytestmark = pytest.mark.browser
@@ -74,6 +75,68 @@ def test_a_visitor_sees_commits_and_why_a_check_failed(shared_page: Page) -> Non
         ["tekton / shop-ci", "job / e2e", "flux / dev/shop"]
     )
     expect(page.get_by_role("img", name="succeeded").first).to_be_visible()
+
+
+def log_of(page: Page) -> Locator:
+    return page.get_by_role("region", name="Log")
+
+
+def test_a_visitor_sees_the_log_of_what_failed_and_no_password_in_it(shared_page: Page) -> None:
+    page = shared_page
+    commit(page, "Retry the stock lookup once").click()
+    expect(log_of(page)).to_contain_text("E   TimeoutError: no answer from the stock in 2 s")
+    expect(log_of(page)).to_contain_text("signed in to the test shop as ci, password ***")
+    assert PASSWORD not in page.content()
+    page.locator("#text summary").click()
+    expect(log_of(page)).to_be_hidden()
+    page.keyboard.press("Enter")
+    expect(log_of(page)).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(log_of(page)).to_be_focused()
+
+
+def test_a_visitor_sees_which_line_of_which_file_is_to_blame(shared_page: Page) -> None:
+    page = shared_page
+    commit(page, "Retry the stock lookup once").click()
+    note = page.locator("#note-list li")
+    expect(note).to_have_count(1)
+    expect(note.locator(".where")).to_have_text("Check failure on line 7 in stock/lookup.py")
+    expect(note.get_by_role("heading")).to_have_text("test_a_visitor_buys_tea")
+    expect(note.locator("pre")).to_be_hidden()
+    note.locator("summary").focus()
+    page.keyboard.press("Enter")
+    expect(note.locator("pre")).to_contain_text("stock/lookup.py:7: in buy")
+    commit(page, "Show delivery times at checkout").click()
+    expect(page.locator("#notes")).to_be_hidden()
+    expect(page.locator("#text")).to_be_hidden()
+
+
+def test_documents_say_how_they_do_and_lead_to_their_yaml(shared_page: Page) -> None:
+    page = shared_page
+    expect(page.locator("#documents li")).to_have_count(8)
+    first = page.locator("#documents li").first
+    expect(first).to_contain_text("playground/mine")
+    expect(first).to_contain_text("Denied: no TrustPolicy lets namespace playground speak for")
+    page.keyboard.press("d")
+    expect(first.get_by_role("link")).to_be_focused()
+    with page.context.expect_page() as opened:
+        page.keyboard.press("Enter")
+    expect(opened.value.locator("body")).to_contain_text("All is well, believe me")
+    opened.value.close()
+
+
+def test_documents_are_live(page: Page, demo: Demo) -> None:
+    provider = page.locator("#documents li").filter(has_text="ClusterProvider")
+    expect(provider).to_contain_text("delivers")
+    expect(provider.locator(".state")).to_have_text("ready")
+    answer = page.request.patch(
+        f"{demo.url}/kube/apis/checkrail.dev/v1alpha1/clusterproviders/events",
+        data=json.dumps({"spec": {"suspend": True}}),
+        headers={"Content-Type": "application/merge-patch+json"},
+    )
+    assert answer.ok
+    expect(provider).to_contain_text("Suspended: nothing is delivered; what is owed waits")
+    expect(provider.locator(".state")).to_have_text("not ready")
 
 
 def test_re_run_of_a_failed_check_makes_a_new_run_that_passes(page: Page) -> None:
@@ -198,6 +261,8 @@ def test_nothing_is_wider_than_the_window(shared_page: Page, width: int) -> None
     page = shared_page
     page.set_viewport_size({"width": width, "height": 860})
     expect(page.get_by_role("button", name="Re-run check")).to_be_visible()
+    expect(log_of(page)).to_be_visible()
+    expect(page.locator("#documents")).to_contain_text("Denied")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
@@ -206,6 +271,9 @@ def test_every_text_can_be_read_on_its_ground(shared_page: Page, scheme: str) ->
     page = shared_page
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     expect(page.locator("#summary table")).to_be_visible()
+    expect(page.locator("#note-list li")).to_be_visible()
+    expect(log_of(page)).to_be_visible()
+    expect(page.locator("#documents")).to_contain_text("Denied")
     assert page.evaluate(CONTRAST) == []
 
 

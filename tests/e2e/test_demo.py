@@ -97,6 +97,15 @@ def of_commit(commit: str) -> Any:
     return found
 
 
+LINT = "echo 'cart/store.py:3:1: E225 missing whitespace around operator'\nexit 3\n"
+
+
+def document(state: Json, name: str) -> Json:
+    """A document as the page shows it; {}: there is none."""
+    found: list[Json] = [one for one in state["documents"] if one["name"] == name]
+    return found[0] if found else {}
+
+
 # --- endpoints ----------------------------------------------------------------------------------
 
 
@@ -109,6 +118,8 @@ def of_commit(commit: str) -> Any:
         ("/static/icon.svg", "image/svg+xml", "<svg"),
         ("/demo/state", "application/json", '"environments"'),
         ("/object/helmreleases/dev/shop", "text/plain", "kind: HelmRelease"),
+        ("/object/trustpolicies.checkrail.dev/shop", "text/plain", "kind: TrustPolicy"),
+        ("/object/pipelines.checkrail.dev/apps/shop", "text/plain", "kind: Pipeline"),
         ("/kube/apis/tekton.dev/v1/pipelineruns", "application/json", "shop-ci-"),
         ("/healthz", "text/plain", "ok"),
         ("/metrics", "text/plain", "checkrail_"),
@@ -192,9 +203,7 @@ def test_a_run_that_a_visitor_applies_is_played_and_becomes_a_check(demo: Demo) 
                 "tasks": [
                     {
                         "name": "lint",
-                        "taskSpec": {
-                            "steps": [{"name": "ruff", "image": "x", "script": "exit 3\n"}]
-                        },
+                        "taskSpec": {"steps": [{"name": "ruff", "image": "x", "script": LINT}]},
                     }
                 ]
             }
@@ -203,6 +212,13 @@ def test_a_run_that_a_visitor_applies_is_played_and_becomes_a_check(demo: Demo) 
     kubectl(demo, "apply", "-f", "-", stdin=json.dumps(run))
     told = demo.until(of_commit(commit), "the check of a visitor's run")
     assert (told["conclusion"], "lint" in told["title"]) == ("failure", True)
+
+    def annotated(state: Json) -> Json | None:
+        run: Json | None = of_commit(commit)(state)
+        return run if run and run["notes"] else None
+
+    (note,) = demo.until(annotated, "what its log says")["notes"]
+    assert (note["path"], note["line"]) == ("cart/store.py", 3)
 
 
 def test_a_run_that_a_visitor_stops_ends_as_cancelled(demo: Demo) -> None:
@@ -220,6 +236,8 @@ def test_a_run_that_a_visitor_stops_ends_as_cancelled(demo: Demo) -> None:
     patch = '{"spec":{"status":"Cancelled"}}'
     kubectl(demo, "patch", "pipelinerun", name, "-n", "ci", "--type", "merge", "-p", patch)
     assert demo.until(of_commit(short), "its end")["conclusion"] == "cancelled"
+    chosen = ("-n", "ci", "-l", f"tekton.dev/pipelineRun={name}", "-o", "name")
+    assert kubectl(demo, "get", "pods", *chosen) == ""
 
 
 @pytest.mark.parametrize(
@@ -267,6 +285,48 @@ def test_gh_talks_to_the_stand_in_through_its_socket(
     commit = demo.state()["commits"][-2]
     names = gh("api", f"repos/acme/shop/commits/{commit}/check-runs", "--jq", ".check_runs[].name")
     assert "tekton / shop-ci" in names.splitlines()
+
+
+def test_kubectl_lists_the_documents_and_how_they_do(demo: Demo) -> None:
+    demo.until(lambda state: document(state, "events").get("delivered"), "events")
+    listed = kubectl(demo, "get", "providers,notifications,trustpolicies", "-A")
+    for name in ("audit", "red-main", "releases", "mine", "shop"):
+        assert f"/{name} " in listed
+    assert "delivers" in kubectl(demo, "get", "clusterprovider", "events")
+    assert "clusternotification.checkrail.dev/everything" in kubectl(
+        demo, "get", "checkrail", "-A", "-o", "name"
+    )
+
+
+def test_what_a_namespace_claims_that_nobody_trusts_is_not_shown(demo: Demo) -> None:
+    said = demo.until(
+        lambda state: (
+            document(state, "playground/mine").get("state") == "False"
+            and document(state, "playground/mine")
+        ),
+        "the refusal",
+    )
+    assert said["reason"] == "Denied"
+    assert "acme/shop" in said["says"]
+    shown = [run["external"] for _, check in checks(demo.state()) for run in check["runs"]]
+    assert shown
+    assert not any(external.split("/")[1] == "playground" for external in shown)
+
+
+def test_a_document_of_a_visitor_counts_at_once_and_what_is_wrong_comes_first(demo: Demo) -> None:
+    wrong = {
+        "apiVersion": "checkrail.dev/v1alpha1",
+        "kind": "Notification",
+        "metadata": {"name": "typo", "namespace": "dev"},
+        "spec": {"message": "{{ run.nmae }}"},
+    }
+    kubectl(demo, "create", "-f", "-", stdin=json.dumps(wrong))
+    said = demo.until(lambda state: document(state, "dev/typo").get("says"), "its mistake")
+    assert "nmae" in said
+    states = [one["state"] for one in demo.state()["documents"]]
+    assert states == sorted(states, key=lambda state: state != "False")
+    kubectl(demo, "delete", "notification", "typo", "-n", "dev")
+    demo.until(lambda state: not document(state, "dev/typo"), "its end")
 
 
 # --- the story ------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 /* The page: shows the parts that the server sends and presses the buttons that GitHub has.
 
    Foreign text goes into the document as text. The one exception is what the server rendered from
-   Markdown, with HTML switched off (view.py). Nodes are kept by key, so that focus, scroll position
+   Markdown, with HTML switched off (markup.py). Nodes are kept by key, so that focus, scroll position
    and open details outlive every update. */
 "use strict";
 
@@ -15,6 +15,9 @@ const WORDS = {
 const HEALTH = {
   healthy: ["success", "healthy"], working: ["pending", "rolling out"],
   rolledback: ["rollback", "rolled back"], failed: ["failure", "failed"], empty: ["none", "empty"],
+};
+const READY = {
+  True: ["success", "good", "ready"], False: ["failure", "bad", "not ready"], "": ["none", "dull", "not looked at yet"],
 };
 
 const parts = new Map();
@@ -166,6 +169,7 @@ function draw() {
   drawDetail();
   drawPulls();
   drawEvents();
+  drawDocuments();
   drawGuide();
   document.body.dataset.ready = "true";
 }
@@ -333,12 +337,41 @@ function drawDetail() {
   if (/^https?:/.test(run.details)) details.href = run.details;
   drawAttempts(check, run);
   drawActions(run);
-  const summary = $("summary");
-  const html = run.html + run.text;
-  if (summary.dataset.html !== html) {
-    summary.dataset.html = html;
-    summary.innerHTML = html;  // rendered by the server from Markdown, HTML switched off
-  }
+  putMarkdown($("summary"), run.html);
+  putMarkdown($("text"), run.text);
+  drawNotes(run);
+}
+
+/* Rendered by the server from Markdown, HTML switched off (markup.py). */
+function putMarkdown(holder, html) {
+  holder.hidden = !html;
+  if (holder.dataset.html === html) return;
+  holder.dataset.html = html;
+  holder.innerHTML = html;
+}
+
+function drawNotes(run) {
+  $("notes").hidden = !run.notes.length;
+  sync($("note-list"), run.notes, (note) => `${run.id} ${JSON.stringify(note)}`, (note) => {
+    const item = element("li", `note ${note.level}`);
+    const where = element("p", "where", `Check ${note.level} on line ${note.line} in `);
+    where.append(element("code", "", note.path));
+    item.append(where);
+    if (note.title) item.append(element("h5", "", note.title));
+    item.append(element("p", "message", note.message));
+    if (note.raw) item.append(folded("Raw output", note.raw));
+    return item;
+  }, () => {});
+}
+
+/* A block of text that opens on demand. */
+function folded(title, text) {
+  const box = element("details");
+  const code = element("pre", "", text);
+  code.tabIndex = 0;
+  code.setAttribute("aria-label", title);
+  box.append(element("summary", "", title), code);
+  return box;
 }
 
 function lineOf(run) {
@@ -403,7 +436,7 @@ function makePull(pull) {
   merge.append(icon("merge"), "Merge pull request");
   merge.addEventListener("click", () => ask(merge, `/demo/pulls/${pull.number}/merge`));
   const body = element("div", "markdown");
-  body.innerHTML = pull.body;  // rendered by the server from Markdown, HTML switched off
+  putMarkdown(body, pull.body);
   card.append(head, body, element("div", "files"), merge);
   say(`Pull request #${pull.number} opened: ${pull.title}`);
   return card;
@@ -466,6 +499,28 @@ function drawEvents() {
     item.append(box);
     return item;
   }, () => {});
+}
+
+function drawDocuments() {
+  const documents = part("documents") || [];
+  $("no-documents").hidden = documents.length > 0;
+  sync($("documents"), documents, (one) => `${one.kind} ${one.name}`, (one) => {
+    const item = element("li");
+    const link = element("a", "document");
+    Object.assign(link, {href: one.url, target: "_blank", rel: "noopener"});
+    const head = element("span", "line");
+    head.append(element("b", "", one.name), element("span", "muted", one.kind), element("span", "delivered muted"));
+    const text = element("span", "grow");
+    text.append(head, element("span", "says muted"));
+    link.append(element("span", "state"), text);
+    item.append(link);
+    return item;
+  }, (item, one) => {
+    const [name, tone, label] = READY[one.state] || READY[""];
+    putIcon(item.querySelector(".state"), name, tone, label);
+    put(item.querySelector(".delivered"), one.delivered ? `${one.delivered} delivered` : "");
+    put(item.querySelector(".says"), one.state === "False" ? `${one.reason}: ${one.says}` : one.says);
+  });
 }
 
 function drawGuide() {
@@ -608,6 +663,7 @@ const GLOBAL = {
   a: () => (document.querySelector("#actions button") || $("rerun")).focus(),
   p: () => (document.querySelector("#pulls details[open] .merge:not([hidden])") || document.querySelector("#pulls summary"))?.focus(),
   e: () => $("events").querySelector("summary")?.focus(),
+  d: () => $("documents").querySelector("a")?.focus(),
   Escape: back,
 };
 
@@ -689,5 +745,5 @@ setInterval(() => {
   if (run && run.status === "in_progress") put($("detail-line"), lineOf(run));
 }, 1000);
 
-put($("kubectl"), `kubectl --server ${location.origin}/kube get pipelineruns -A`);
+put($("kubectl"), `kubectl --server ${location.origin}/kube get checkrail,pipelineruns -A`);
 follow();
