@@ -16,7 +16,6 @@ _CHECKS: Final = (("checks", "write"),)
 _STATUSES: Final = (("statuses", "write"),)
 _CODE: Final = (("contents", "write"), ("pull_requests", "write"))
 _DEPLOYMENTS: Final = (("deployments", "write"),)
-_PULLS: Final = (("pull_requests", "write"),)
 _PULLS_READ: Final = (("pull_requests", "read"),)
 _PULLS_OF_COMMIT: Final = (("contents", "read"), ("pull_requests", "read"))
 _FILES: Final = (("contents", "read"),)
@@ -73,8 +72,9 @@ _TABLE: Final = (
     Route(_REPO + "/pulls/{number}", _CODE, reads=_PULLS_READ),
     Route(_REPO + "/pulls/{number}/merge", _CODE, _PUT),
     Route(_REPO + "/commits/{ref}/pulls", _PULLS_OF_COMMIT),
-    Route(_REPO + "/issues/{number}/comments", _PULLS, _POST),
-    Route(_REPO + "/issues/comments/{id}", _PULLS),
+    # issues:write or pull_requests:write does; a token cannot ask for one of the two.
+    Route(_REPO + "/issues/{number}/comments", notifies=_POST),
+    Route(_REPO + "/issues/comments/{id}"),
     Route(_REPO + "/issues/comments/{id}/reactions"),
     Route(_REPO + "/collaborators/{login}/permission", _READ, repeats=True),
     Route(_REPO + "/installation", repeats=True),

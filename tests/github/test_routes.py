@@ -27,11 +27,7 @@ RUN = "/repos/{owner}/{repo}/check-runs/{id}"
         ),
         ("/repos/acme/shop", "/repos/{owner}/{repo}", {"metadata": "read"}),
         ("/repos/acme/shop/something/new", "other", None),
-        (
-            "/repos/acme/shop/issues/comments/7",
-            "/repos/{owner}/{repo}/issues/comments/{id}",
-            {"pull_requests": "write"},
-        ),
+        ("/repos/acme/shop/issues/comments/7", "/repos/{owner}/{repo}/issues/comments/{id}", None),
         (
             "/repos/acme/shop/deployments/7/statuses",
             "/repos/{owner}/{repo}/deployments/{id}/statuses",
