@@ -68,6 +68,7 @@ def observe(release: HelmRelease, context: Context) -> Observation | None:
         steps=_steps(view, standing.phase),
         occurrences=occurrences(view, gone=context.deleted),
         environment=notes.environment.strip(),
+        environment_url=meta.web_url(notes.environment_url),
         version=helm.chart_version(deployed) if deployed else "",
         dashboard_url=meta.dashboard_url(metadata, kind=RESOURCE.kind),
         living=True,

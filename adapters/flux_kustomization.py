@@ -84,6 +84,7 @@ def observe(one: Kustomization, context: Context) -> Observation | None:
         steps=_steps(view, phase),
         occurrences=_occurrences(view, revision, claim, ended),
         environment=notes.environment.strip(),
+        environment_url=meta.web_url(notes.environment_url),
         dashboard_url=meta.dashboard_url(metadata, kind=RESOURCE.kind),
         living=True,
         turn=str(metadata.generation),

@@ -49,6 +49,7 @@ from ghapp.github.absent import AbsentGitHub
 from ghapp.github.apps import PRIVATE_KEY, Apps
 from ghapp.github.client import GitHubClient
 from ghapp.github.session import open_session as open_github_session
+from ghapp.github.token_client import TokenClient
 from ghapp.http import HttpClient
 from ghapp.http import open_session as open_http_session
 from ghapp.kinds import kinds, provider_types
@@ -192,7 +193,8 @@ class _Builder:
         kube = await self.kube()
         fleet = self._fleet(kube, metrics)
         clusters: Clusters = fleet.clusters if fleet else {settings.cluster: kube}
-        ports = await self._ports(github, clusters, resources)
+        ports = await self._ports(github, clusters, resources, metrics)
+        ports["runs"] = store
         sinks = self._sinks(ports)
         told = tuple(name for name in sinks if _is_provider(name))
         providers = Providers(
@@ -338,13 +340,20 @@ class _Builder:
         github: GitHubClient | None,
         clusters: Clusters,
         resources: Mapping[str, Resource],
+        metrics: Metrics,
     ) -> dict[str, Any]:
         """What sinks are built from, by the names of their fields."""
         session = await self.stack.enter_async_context(open_http_session())
+        found = self.settings.github
+        to_github = await self.stack.enter_async_context(
+            open_github_session(ca=found.ca, proxy=found.proxy) if found else open_github_session()
+        )
         ports: dict[str, Any] = {
             "http": HttpClient(session, clock=self.clock),
             "clusters": clusters,
             "resources": resources,
+            "clock": self.clock,
+            "with_token": partial(_with_token, to_github, self.clock, metrics),
         }
         if github is not None:
             ports["github"] = github
@@ -467,7 +476,7 @@ def build_sink(kind: SinkType, given: Mapping[str, Any], ports: Mapping[str, Any
         **{
             each.name: values[each.name]
             for each in wanted
-            if each.name in values or each.default is MISSING
+            if each.name in values or each.default is each.default_factory is MISSING
         }
     )
 
@@ -479,7 +488,7 @@ def make_sink(
     kind = provider_types().get(provider.type)
     if kind is None:
         raise ConfigError(f"there is no type {provider.type}")
-    own: dict[str, Any] = {"secret": credentials}
+    own: dict[str, Any] = {"secret": credentials, "provider": provider.id}
     try:
         app = app_of(provider)
         if app is not None:
@@ -539,6 +548,19 @@ def plans_of(adapter: Adapter[Any]) -> Plans:
         Verb.RECONCILE: adapter.reconcile,
     }
     return {verb: plan for verb, plan in plans.items() if plan is not None}
+
+
+def _with_token(
+    session: aiohttp.ClientSession, clock: Clock, metrics: Metrics, api_url: str, token: Secret
+) -> TokenClient:
+    return TokenClient(
+        session,
+        api_url=api_url,
+        token=token,
+        clock=clock,
+        waited=metrics.github_wait,
+        observe=lambda method, route, status, _: metrics.github_request(method, route, status),
+    )
 
 
 def _unready(checkrail: Checkrail) -> Sequence[str]:

@@ -1,10 +1,13 @@
 """The GitHub App as GitHub's manifest flow takes it: what it may do, and what it hears.
 
-Permissions are those that the sinks declare, with their reasons, and `BASE`; events are those that
-`core.webhook` understands. https://docs.github.com/en/apps/sharing-github-apps/registering-a-github-app-from-a-manifest
+Permissions are those that the sinks declare, with their reasons, and `BASE`. What only a declared
+Provider needs is not asked of everybody: it stands in the file as a comment, to be taken in by
+whoever wants one; GitHub asks the owners of an installation to accept what is added later. Events
+are those that `core.webhook` understands. https://docs.github.com/en/apps/sharing-github-apps/registering-a-github-app-from-a-manifest
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from io import StringIO
 from typing import Any, Final
 
@@ -53,7 +56,7 @@ def manifest(sinks: Iterable[SinkType], *, url: str = "https://checkrail.example
     """The manifest for a checkrail at `url`; reasons are comments beside what they are for."""
     if set(EVENTS) != INSTALLATION_EVENTS - UNLISTED:
         raise CheckrailError("app_manifest.EVENTS and core.webhook.INSTALLATION_EVENTS differ")
-    asked = permissions(sinks)
+    asked = permissions(sink for sink in sinks if not sink.optional)
     levels = CommentedMap({name: level for name, (level, _) in asked.items()})
     for name, (_, reasons) in asked.items():
         levels.yaml_add_eol_comment("; ".join(reasons), name, column=0)
@@ -81,12 +84,44 @@ COMMENT: Final = """\
 """
 
 
+def extra(sinks: Iterable[SinkType]) -> dict[str, tuple[str, list[str]]]:
+    """What those need in addition who declare every Provider there is: permission -> (level,
+    reasons), each with the type of the Provider."""
+    every = list(sinks)
+    base = permissions(sink for sink in every if not sink.optional)
+    more = permissions(_named(sink) for sink in every if sink.optional)
+    return {
+        name: (level, reasons)
+        for name, (level, reasons) in more.items()
+        if name not in base or LEVELS.index(level) > LEVELS.index(base[name][0])
+    }
+
+
+def _named(sink: SinkType) -> SinkType:
+    said = {asked: f"{sink.provider}: {why}" for asked, why in sink.permissions.items()}
+    return replace(sink, permissions=said)
+
+
 def as_yaml(sinks: Iterable[SinkType]) -> str:
     """``app.yml``."""
+    sinks = list(sinks)
     yaml = YAML()
     yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.width = 200  # a reason stays on its line
     stream = StringIO()
-    stream.write(COMMENT)
     yaml.dump(manifest(sinks), stream)
-    return stream.getvalue()
+    return COMMENT + stream.getvalue().replace(_EVENTS, _commented(extra(sinks)) + _EVENTS)
+
+
+_EVENTS: Final = "default_events:\n"
+
+
+def _commented(permissions: Mapping[str, tuple[str, list[str]]]) -> str:
+    """Lines that are permissions once their first ``#`` is taken away."""
+    if not permissions:
+        return ""
+    lines = [
+        f"  # {name}: {level} # {'; '.join(reasons)}\n"
+        for name, (level, reasons) in permissions.items()
+    ]
+    return "  # Only for Providers of these types:\n" + "".join(lines)

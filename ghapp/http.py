@@ -8,6 +8,7 @@ body), every wait has a limit and so has every body. Statuses become Retry or Re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from ssl import SSLContext
 from typing import Final
 
 import aiohttp
@@ -51,11 +52,27 @@ class HttpClient:
     clock: Clock = utc_now
     timeout: aiohttp.ClientTimeout = TIMEOUT
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+    async def post(
+        self,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        timeout: float | None = None,
+        tls: SSLContext | None = None,
+    ) -> int:
         """Posts; returns the 2xx status, or raises Retry or Reject."""
+        limits = self.timeout
+        if timeout is not None:
+            limits = aiohttp.ClientTimeout(total=timeout, sock_connect=limits.sock_connect)
         try:
             async with self.session.post(
-                url, data=body, headers=headers, allow_redirects=False, timeout=self.timeout
+                url,
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+                timeout=limits,
+                ssl=tls or True,
             ) as response:
                 if 200 <= response.status < 300:
                     return response.status

@@ -7,6 +7,7 @@ frozen classes fit.
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from ssl import SSLContext
 from typing import Any, Literal, Protocol, TypeVar
 
 from msgspec import Struct
@@ -153,7 +154,14 @@ class Backlog:
     oldest: datetime | None
 
 
-class Store(Protocol):
+class Runs(Protocol):
+    """How the runs of a commit stand."""
+
+    async def on_commit(self, repository: Repository, commit: str) -> Sequence[Seen]:
+        """All rows whose check is on this commit, oldest first; an empty host stands for any."""
+
+
+class Store(Runs, Protocol):
     """What outlives the process. Every method is one transaction, durable when it returns."""
 
     @property
@@ -168,9 +176,6 @@ class Store(Protocol):
 
     async def by_external_id(self, external_id: str) -> Seen | None:
         """The row behind a check."""
-
-    async def on_commit(self, repository: Repository, commit: str) -> Sequence[Seen]:
-        """All rows whose check is on this commit, oldest first; an empty host stands for any."""
 
     async def unfinished(self, cluster: str, kind: str) -> Sequence[Seen]:
         """Rows that still wait for their end."""
@@ -294,6 +299,24 @@ class UrgentGitHub(GitHub, Protocol):
         """Each item of a paged listing."""
 
 
+class RepositoryApi(Protocol):
+    """What of it needs no App: a token that somebody made does as well."""
+
+    def serves(self, repository: Repository) -> bool:
+        """Whether the repository is on this host."""
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        repository: Repository | None,
+        urgency: Urgency = Urgency.ANSWER,
+    ) -> Any:
+        """One call about `repository`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What became of one try to deliver, as its sink's owner hears of it."""
@@ -348,8 +371,16 @@ Resources = Mapping[str, Resource]
 class Http(Protocol):
     """A pooled client for sinks: statuses become Retry or Reject, redirects are not followed."""
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
-        """Posts; returns the 2xx status."""
+    async def post(
+        self,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        timeout: float | None = None,
+        tls: SSLContext | None = None,
+    ) -> int:
+        """Posts; returns the 2xx status. `timeout` in seconds; `tls` says whom to trust."""
 
 
 # --- sinks --------------------------------------------------------------------------------------
@@ -395,5 +426,7 @@ class SinkType:
     """Without which nothing can be delivered."""
     permissions: Mapping[str, str] = field(default_factory=dict)
     """GitHub App permissions that it uses, with the reason: ``{"checks:write": "..."}``."""
+    optional: bool = False
+    """Its permissions are needed by those who declare one, and by nobody else."""
     access: tuple[Access, ...] = ()
     """What it needs in the cluster beside what the sources need."""

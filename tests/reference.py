@@ -1,6 +1,10 @@
 """`docs/reference.md`, made from the code: what can be set, asked, counted, watched and granted."""
 
+import ast
+import inspect
+import textwrap
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 import click
 import msgspec
@@ -8,7 +12,7 @@ import msgspec
 from adapters._read.meta import Annotations, Labels
 from ghapp import app_manifest, discovery, rbac
 from ghapp.cli import checkrail
-from ghapp.kinds import kinds
+from ghapp.kinds import kinds, provider_types
 from ghapp.metrics import metrics_table
 from ghapp.settings import VARIABLES
 
@@ -43,6 +47,17 @@ ANNOTATIONS = (
 )
 
 
+PROVIDERS = (
+    "A Provider is a place that runs are told to; `spec.type` says which, and the block of that "
+    "name has its settings."
+)
+PERMISSIONS = (
+    "What every installation asks for is in `app.yml`. What only some Providers need stands there "
+    "as a comment; when it is added to an App that is installed, the owner of each installation is "
+    "asked to accept it, and until then those Providers say what they lack."
+)
+
+
 def render() -> str:
     """The page."""
     return (
@@ -68,8 +83,14 @@ def render() -> str:
                 "## Annotations",
                 ANNOTATIONS,
                 table(("annotation or label", "means"), annotations()),
+                "## Providers",
+                PROVIDERS,
+                table(("type", "setting", "meaning", "default"), provider_settings()),
+                table(("type", "key of its Secret", "meaning"), secret_keys()),
                 "## GitHub App permissions",
+                PERMISSIONS,
                 table(("permission", "why"), permissions()),
+                table(("permission", "for Providers of type"), extra_permissions()),
                 "## Cluster permissions",
                 table(("API group", "resources", "verbs"), rules()),
                 "## Metrics",
@@ -109,7 +130,8 @@ OURS = {
     "checkrail.dev/ref": "branch or tag, such as `refs/heads/main`",
     "checkrail.dev/pull-request": "number of the pull request",
     "checkrail.dev/check-name": "the check's name, instead of the one made from the pipeline",
-    "checkrail.dev/environment": "the environment's name in events",
+    "checkrail.dev/environment": "the environment's name in events and deployments",
+    "checkrail.dev/environment-url": "on a deployed object: where a person finds it running",
     "checkrail.dev/dashboard-url": "the run's page",
     "checkrail.dev/ignore": "`true`: tell nobody of this object",
     "checkrail.dev/logs": "`failed`, `always` or `never`: at which end its check shows its log, "
@@ -134,11 +156,54 @@ def annotations() -> list[tuple[str, str]]:
     return ours + [(f"`{name}`", "as its own tool means it") for name in others]
 
 
+def provider_settings() -> Iterator[tuple[str, str, str, str]]:
+    """Of each type, with what its class says below the field."""
+    for name, sink in sorted(provider_types().items()):
+        fields = msgspec.structs.fields(sink.settings)
+        meanings = field_meanings(sink.settings)
+        if not fields:
+            yield f"`{name}`", "", "nothing to set", ""
+        for one in fields:
+            default = "required" if one.required else _shown(one.default)
+            yield f"`{name}`", f"`{one.encode_name}`", meanings.get(one.name, ""), default
+
+
+def field_meanings(type_: type) -> dict[str, str]:
+    """The text below each field, as one line."""
+    (body,) = ast.parse(textwrap.dedent(inspect.getsource(type_))).body
+    assert isinstance(body, ast.ClassDef)
+    found = {}
+    for above, below in pairwise(body.body):
+        match above, below:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Expr(value=ast.Constant(value=str(text))),
+            ):
+                found[name] = " ".join(text.split()).replace("``", "`")
+    return found
+
+
+def secret_keys() -> Iterator[tuple[str, str, str]]:
+    """What each type reads of its Provider's Secret."""
+    for name, sink in sorted(provider_types().items()):
+        for key, meaning in sink.secret_keys.items():
+            yield f"`{name}`", f"`{key}`", meaning
+
+
 def permissions() -> list[tuple[str, str]]:
-    """What the sinks declare."""
+    """What every installation needs."""
+    base = [sink for sink in discovery.sinks() if not sink.optional]
     return [
         (f"`{name}: {level}`", "; ".join(reasons))
-        for name, (level, reasons) in app_manifest.permissions(discovery.sinks()).items()
+        for name, (level, reasons) in app_manifest.permissions(base).items()
+    ]
+
+
+def extra_permissions() -> list[tuple[str, str]]:
+    """What some Providers need in addition."""
+    return [
+        (f"`{name}: {level}`", "; ".join(reasons))
+        for name, (level, reasons) in app_manifest.extra(discovery.sinks()).items()
     ]
 
 
@@ -150,6 +215,10 @@ def rules() -> list[tuple[str, str, str]]:
             adapters=discovery.adapters(), sinks=discovery.sinks(), kinds=kinds().values()
         ).rules((), rbac.NAME)[rbac.EVERYWHERE]
     ]
+
+
+def _shown(default: object) -> str:
+    return f"`{default}`" if default else "none"
 
 
 def _default(text: str) -> str:

@@ -97,9 +97,10 @@ def test_github_lets_an_app_ask_for_each_event() -> None:
 
 
 def test_each_permission_is_one_that_the_code_declares_and_none_is_missing() -> None:
+    built_in = (sink.permissions for sink in discovery.sinks() if not sink.optional)
     declared = {
         permission.partition(":")[0]
-        for source in (app_manifest.BASE, *(sink.permissions for sink in discovery.sinks()))
+        for source in (app_manifest.BASE, *built_in)
         for permission in source
     }
     asked = manifest()["default_permissions"]
@@ -128,9 +129,32 @@ def test_the_webhook_goes_to_the_endpoint_and_the_app_is_private() -> None:
     assert found["public"] is False
 
 
-def sink(**permissions: str) -> SinkType:
+def test_what_only_a_declared_provider_needs_is_taken_in_by_removing_one_sign() -> None:
+    taken = re.sub(r"^  # (\w+: \w+ # )", r"  \1", TEXT, flags=re.MULTILINE)
+    asked = YAML(typ="safe").load(taken)["default_permissions"]
+    assert asked == {
+        **manifest()["default_permissions"],
+        "deployments": "write",
+        "statuses": "write",
+    }
+
+
+def sink(*, optional: bool = False, **permissions: str) -> SinkType:
     asked = {name.replace("__", ":"): reason for name, reason in permissions.items()}
-    return SinkType("matrix", Struct, Struct, permissions=asked)  # type: ignore[arg-type]
+    return SinkType(
+        "matrix",
+        Struct,
+        Struct,  # type: ignore[arg-type]
+        provider="matrix" if optional else "",
+        permissions=asked,
+        optional=optional,
+    )
+
+
+def test_what_everybody_asks_for_at_that_level_already_is_not_extra() -> None:
+    built_in = sink(issues__write="tells", contents__read="reads")
+    wanted = sink(optional=True, issues__read="listens", contents__write="writes")
+    assert app_manifest.extra([built_in, wanted]) == {"contents": ("write", ["matrix: writes"])}
 
 
 def test_two_sinks_that_need_the_same_share_its_highest_level_and_both_reasons() -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from ghapp import app_manifest, discovery
+from ghapp import app_manifest, config, discovery
 from ghapp.cli import checkrail
 from ghapp.core.model import Verb
+from ghapp.kinds import provider_types
 from ghapp.metrics import metrics_table
 from ghapp.settings import VARIABLES
 from tests import documents_page, examples, generated, reference
@@ -37,8 +38,22 @@ def test_generated_files_are_fresh() -> None:
     assert generated.stale() == []
 
 
+def test_examples_are_valid_and_there_is_one_of_each_type(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "providers.md").read_text(encoding="utf-8")
+    documents = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "examples.yaml").write_text("---\n".join(documents))
+    found = config.load(tmp_path).providers
+    assert {one.type for one in found} | {"github"} == set(provider_types())
+
+
 def test_links_lead_somewhere() -> None:
-    pages = ("README.md", "AGENTS.md", "docs/operations.md", "docs/documents.md")
+    pages = (
+        "README.md",
+        "AGENTS.md",
+        "docs/operations.md",
+        "docs/documents.md",
+        "docs/providers.md",
+    )
     for page in (ROOT / name for name in pages):
         for target in re.findall(r"\]\(([^)#:{]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"

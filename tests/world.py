@@ -328,6 +328,7 @@ async def world(
     installed: bool = True,
     crds: bool = True,
     github_options: Mapping[str, Any] | None = None,
+    permissions: Mapping[str, str] | None = None,
 ) -> AsyncIterator[World]:
     """The far sides, on loopback ports: acme/shop (dev may write, eve may read) and acme/gitops."""
     kube = KubeApi(token=TOKEN)
@@ -346,7 +347,7 @@ async def world(
         consumer.url = str(server.make_url("/events"))
         app = github.create_app(
             "checkrail",
-            PERMISSIONS,
+            PERMISSIONS | dict(permissions or {}),
             ("repository",),
             webhook_url=str(server.make_url("/nowhere")),
             webhook_secret=SECRETS[0],

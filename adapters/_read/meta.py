@@ -49,6 +49,7 @@ class Annotations(Read, frozen=True, kw_only=True, gc=False):
     pull_request: str = field(default="", name=f"{OURS}pull-request")
     check_name: str = field(default="", name=f"{OURS}check-name")
     environment: str = field(default="", name=f"{OURS}environment")
+    environment_url: str = field(default="", name=f"{OURS}environment-url")
     dashboard_url: str = field(default="", name=f"{OURS}dashboard-url")
     ignore: str = field(default="", name=f"{OURS}ignore")
     logs: str = field(default="", name=f"{OURS}logs")

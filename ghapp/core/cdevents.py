@@ -1,11 +1,12 @@
 """CDEvents: what the world is told, by the specification's words.
 
-Spec: https://github.com/cdevents/spec, v0.5.1. Ids are deterministic (UUIDv5 over cluster, kind,
+Spec: https://github.com/cdevents/spec, v0.5.1; v0.4.1 for receivers that know no later one, as
+Flux' notification-controller does not. Ids are deterministic (UUIDv5 over cluster, kind,
 uid, type and turn), so that a repeat, a restart or a lost store sends the same id again and the
 consumer drops it. The schemas win where they differ from the prose of the spec.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
@@ -46,6 +47,9 @@ TYPES: Final[Mapping[str, str]] = {
 
 CUSTOM: Final[Mapping[str, str]] = {drift.DRIFTED: "0.1.0", drift.CORRECTED: "0.1.0"}
 """Our own event types: TOOL-SUBJECT.PREDICATE, letters only but for digits in the tool's name."""
+OLDER: Final = "0.4.1"
+OLDER_TYPES: Final[Mapping[str, str]] = dict.fromkeys(TYPES, "0.2.0")
+"""The versions of the event types in spec 0.4.1, which has all of ours."""
 
 OUTCOMES: Final[Mapping[Phase, str]] = {
     Phase.SUCCEEDED: "success",
@@ -127,12 +131,21 @@ def uri(look: Observation) -> str:
     return f"k8s://{quote(look.subject.cluster, safe='')}/apis/{quote(path)}"
 
 
+def knows(event_type: str, spec_version: str) -> bool:
+    """Whether a version of the specification has this type of event."""
+    return event_type in CUSTOM or event_type in _TYPES[spec_version]
+
+
 def render(effect: EmitEvent, spec_version: str = SPEC_VERSION) -> dict[str, Any]:
-    """The whole CDEvent as JSON values, for `spec_version` (0.5.1)."""
-    if spec_version != SPEC_VERSION:
-        raise ValueError(f"CDEvents {spec_version} is not known; use {SPEC_VERSION}")
+    """The whole CDEvent as JSON values, for a version of the specification that has its type."""
+    if spec_version not in _TYPES:
+        raise ValueError(f"CDEvents {spec_version} is not known; use one of {', '.join(_TYPES)}")
+    return _RENDER[spec_version](effect)
+
+
+def _current(effect: EmitEvent) -> dict[str, Any]:
     context: dict[str, Any] = {
-        "specversion": spec_version,
+        "specversion": SPEC_VERSION,
         "id": effect.id,
         "source": effect.source,
         "type": full_type(effect.type),
@@ -156,6 +169,38 @@ def full_type(event_type: str) -> str:
     if event_type in CUSTOM:
         return f"dev.cdeventsx.{event_type}.{CUSTOM[event_type]}"
     return f"dev.cdevents.{event_type}.{TYPES[event_type]}"
+
+
+def _older(effect: EmitEvent) -> dict[str, Any]:
+    """As 0.4.1 has it. What 0.5.1 changed of our events, found by comparing all schemas: the name
+    of the version's field, the types' versions, ``subject.type``, ``url``, words of test outcomes.
+    """
+    event = _current(effect)
+    kind = effect.type.partition(".")[0]
+    context, content = event["context"], event["subject"]["content"]
+    del context["specversion"]
+    context["version"] = OLDER
+    if effect.type not in CUSTOM:
+        context["type"] = f"dev.cdevents.{effect.type}.{OLDER_TYPES[effect.type]}"
+    event["subject"]["type"] = _OLDER_KINDS.get(kind, kind)
+    if "uri" in content:
+        content["url"] = content.pop("uri")
+    if kind == "testsuiterun":
+        content["outcome"] = _OLDER_OUTCOMES.get(content["outcome"], content["outcome"])
+    return event
+
+
+_OLDER_KINDS: Final[Mapping[str, str]] = {
+    "pipelinerun": "pipelineRun",
+    "taskrun": "taskRun",
+    "testsuiterun": "testSuiteRun",
+}
+_OLDER_OUTCOMES: Final[Mapping[str, str]] = {"success": "pass", "failure": "fail"}
+_TYPES: Final[Mapping[str, Mapping[str, str]]] = {SPEC_VERSION: TYPES, OLDER: OLDER_TYPES}
+_RENDER: Final[Mapping[str, Callable[[EmitEvent], dict[str, Any]]]] = {
+    SPEC_VERSION: _current,
+    OLDER: _older,
+}
 
 
 def timestamp(at: datetime) -> str:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from ghapp.core import cdevents, checks, drift, excerpts
 from ghapp.core.audience import NOBODY, Audience, Listening, phase_before
-from ghapp.core.effects import Check, Effect, EmitEvent, SetCheck
+from ghapp.core.effects import Check, Deployed, Effect, EmitEvent, SetCheck
 from ghapp.core.model import (
     Conclusion,
     Milestone,
@@ -328,7 +328,8 @@ def _tell(
     told, milestones = _milestones(before, look)
     occurrences, incident, happened = _occurrences(before, look)
     check = _check(before, look, rules)
-    to = _viewers(before, check)
+    over = look.living and closed and not before.closed
+    to = _viewers(before, check, over=over)
     known = occurrences == before.occurrences and closed == before.closed
     if before.version and known and not (told or happened or to):
         return NOTHING
@@ -354,12 +355,17 @@ def _tell(
     return Decision(seen=(after,), effects=(*effects, logs) if logs else effects)
 
 
-def _viewers(before: Seen, check: Check | None) -> tuple[str, ...]:
-    """The providers that have to be told of the check: all, or those that were not told yet."""
+def _viewers(before: Seen, check: Check | None, *, over: bool) -> tuple[str, ...]:
+    """The providers that have to be told of the check: all, or those that were not told yet.
+
+    That nothing more will come of a long-lived object is news even where its check stays as it is:
+    what was deployed is not there any more.
+    """
     if check is None:
         return ()
     everybody = {*before.shown, *before.audience.providers}
-    return tuple(sorted(everybody if check != before.check else everybody - set(before.shown)))
+    news = over or check != before.check
+    return tuple(sorted(everybody if news else everybody - set(before.shown)))
 
 
 def _listeners(audience: Audience, milestone: Milestone) -> tuple[str, ...]:
@@ -483,4 +489,14 @@ def set_check(
         to=after.shown,
         annotations=after.excerpt.annotations if after.excerpt else (),
         search=after.look.created < rules.born,
+        phase=after.look.phase,
+        pull_request=revision.pull_request,
+        deployed=_deployed(after.look, over=after.closed),
     )
+
+
+def _deployed(look: Observation, *, over: bool) -> Deployed | None:
+    if not look.living:
+        return None
+    environment = cdevents.environment_id(look)
+    return Deployed(environment=environment, url=look.environment_url, over=over)

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from msgspec import Struct
 
 from ghapp.core.annotations import Annotation
-from ghapp.core.model import Conclusion, LogSource, Repository, Subject
+from ghapp.core.model import Conclusion, LogSource, Phase, Repository, Subject
 from ghapp.core.notification import LogSettings, ReportFormat
 from ghapp.core.source import Create, Patch
 
@@ -52,6 +52,16 @@ class Check(Struct, frozen=True, kw_only=True, omit_defaults=True):
     buttons: tuple[Button, ...] = ()
 
 
+class Deployed(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where a long-lived object brings its revision to."""
+
+    environment: str
+    url: str = ""
+    """Where a person finds it running, as its annotation says; empty: not said."""
+    over: bool = False
+    """The object is gone, or went on to another revision."""
+
+
 class SetCheck(_Effect, tag="set-check", frozen=True, kw_only=True):
     """Make a subject's check look like this."""
 
@@ -73,6 +83,12 @@ class SetCheck(_Effect, tag="set-check", frozen=True, kw_only=True):
     """On files and lines; GitHub appends what is sent, so the sink sends each set once."""
     search: bool = False
     """The check may exist already although we never made it (the store was lost)."""
+    phase: Phase | None = None
+    """Of the run; a check's conclusion alone does not tell a bad verdict from none."""
+    pull_request: int | None = None
+    """That the run says it is about."""
+    deployed: Deployed | None = None
+    """None: it deploys nothing."""
 
     @property
     def lane(self) -> str:
@@ -100,6 +116,42 @@ class ReportSource(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of the result; None: the log of `parts` is the report."""
     parts: tuple[LogSource, ...] = ()
     """Whose log it is; of a result: whose Secrets may be in it."""
+
+
+class ShowRuns(_Effect, tag="show-runs", frozen=True, kw_only=True):
+    """Show how all runs of a commit stand: one of them has news.
+
+    It says that there is news and not which, so that whoever shows the runs shows the newest.
+    """
+
+    subject: Subject
+    """The run that has news."""
+    repository: Repository
+    commit: str
+    state: str
+    """Key of the state of its check that is news."""
+    pull_request: int | None = None
+    progress: bool = False
+    """No run ended: it can wait for the progress interval."""
+    interval: float | None = None
+    to: tuple[str, ...] = ()
+
+    @property
+    def lane(self) -> str:
+        """One page about one pull request, or about one commit where that is not known."""
+        if self.pull_request is None:
+            return f"runs/{self.repository.url}@{self.commit}"
+        return f"runs/{self.repository.url}/pull/{self.pull_request}"
+
+    @property
+    def key(self) -> str:
+        """One piece of news."""
+        return f"runs/{self.state}"
+
+    @property
+    def newest(self) -> bool:
+        """It shows everything, so one is enough."""
+        return True
 
 
 class ReadLogs(_Effect, tag="read-logs", frozen=True, kw_only=True):
@@ -218,4 +270,6 @@ class Promote(_Asked, tag="promote", frozen=True, kw_only=True):
         return f"promotion/{self.marker}"
 
 
-Effect: TypeAlias = SetCheck | ReadLogs | EmitEvent | Rerun | Cancel | Reconcile | Promote
+Effect: TypeAlias = (
+    SetCheck | ShowRuns | ReadLogs | EmitEvent | Rerun | Cancel | Reconcile | Promote
+)

@@ -250,6 +250,8 @@ class Observation(Value, frozen=True, kw_only=True):
     occurrences: tuple[Occurrence, ...] = ()
     environment: str = ""
     """Named by annotation; empty: cluster and namespace name it."""
+    environment_url: str = ""
+    """Where a person finds running what it deploys; named by annotation."""
     version: str = ""
     """What a promotion of this subject would promote: a chart version."""
     dashboard_url: str = ""

@@ -16,6 +16,8 @@ _CHECKS: Final = (("checks", "write"),)
 _STATUSES: Final = (("statuses", "write"),)
 _CODE: Final = (("contents", "write"), ("pull_requests", "write"))
 _DEPLOYMENTS: Final = (("deployments", "write"),)
+_PULLS_READ: Final = (("pull_requests", "read"),)
+_PULLS_OF_COMMIT: Final = (("contents", "read"), ("pull_requests", "read"))
 _FILES: Final = (("contents", "read"),)
 _READ: Final = (("metadata", "read"),)
 _MEMBERS: Final = (("members", "read"),)
@@ -67,8 +69,10 @@ _TABLE: Final = (
     Route(_REPO + "/deployments/{id}", _DEPLOYMENTS),
     Route(_REPO + "/deployments/{id}/statuses", _DEPLOYMENTS),
     Route(_REPO + "/pulls", _CODE, _POST),
-    Route(_REPO + "/pulls/{number}", _CODE),
+    Route(_REPO + "/pulls/{number}", _CODE, reads=_PULLS_READ),
     Route(_REPO + "/pulls/{number}/merge", _CODE, _PUT),
+    Route(_REPO + "/commits/{ref}/pulls", _PULLS_OF_COMMIT),
+    # issues:write or pull_requests:write does; a token cannot ask for one of the two.
     Route(_REPO + "/issues/{number}/comments", notifies=_POST),
     Route(_REPO + "/issues/comments/{id}"),
     Route(_REPO + "/issues/comments/{id}/reactions"),

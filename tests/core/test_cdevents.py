@@ -1,4 +1,4 @@
-"""CDEvents: valid by the official 0.5.1 schemas, deterministic ids, one chain, links.
+"""CDEvents: valid by the official schemas of 0.5.1 and 0.4.1, deterministic ids, one chain, links.
 
 When an event is owed is `decide`'s matter; how it is sent is the sink's.
 """
@@ -18,16 +18,17 @@ from ghapp.core.effects import EmitEvent
 from ghapp.core.model import Milestone, Observation, Occurrence, Phase, SubjectType
 from tests.core.builders import T0, at, release_look, run_look
 
-SCHEMAS = Path(__file__).parents[3] / "shared" / "data" / "cdevents" / "0.5.1"
+SCHEMAS = Path(__file__).parents[3] / "shared" / "data" / "cdevents"
+VERSIONS = ("0.5.1", "0.4.1")
 needs_schemas = pytest.mark.skipif(
     not SCHEMAS.is_dir(), reason="the official CDEvents schemas are not at hand"
 )
 
 
 @cache
-def validators() -> dict[str, Any]:
-    """A validator for each event type, by `context.type`."""
-    files = sorted((SCHEMAS / "schemas").rglob("*.json"))
+def validators(version: str = cdevents.SPEC_VERSION) -> dict[str, Any]:
+    """A validator for each event type of a version, by `context.type`."""
+    files = sorted((SCHEMAS / version / "schemas").rglob("*.json"))
     schemas = [json.loads(path.read_text()) for path in files]
     registry: Any = Registry().with_resources(
         (schema["$id"], Resource.from_contents(schema)) for schema in schemas
@@ -96,17 +97,34 @@ def environment_look(**changes: Any) -> Observation:
 
 
 @needs_schemas
-def test_every_event_satisfies_its_official_schema() -> None:
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_event_satisfies_its_official_schema(version: str) -> None:
     for event in everything():
-        rendered = render(event)
-        errors = list(validators()[rendered["context"]["type"]].iter_errors(rendered))
+        rendered = render(event, version)
+        errors = list(validators(version)[rendered["context"]["type"]].iter_errors(rendered))
         assert errors == [], rendered
 
 
 @needs_schemas
-def test_the_types_are_those_of_the_specification() -> None:
-    known = set(validators())
-    assert {cdevents.full_type(name) for name in cdevents.TYPES} <= known
+@pytest.mark.parametrize(
+    ("version", "types"), [("0.5.1", cdevents.TYPES), ("0.4.1", cdevents.OLDER_TYPES)]
+)
+def test_the_types_are_those_of_the_specification(version: str, types: dict[str, str]) -> None:
+    known = set(validators(version))
+    assert {f"dev.cdevents.{name}.{number}" for name, number in types.items()} <= known
+
+
+def test_an_older_version_says_the_same_in_its_own_words() -> None:
+    for event in everything():
+        new, old = render(event), render(event, "0.4.1")
+        same = ("id", "source", "timestamp", "chainId", "links")
+        assert [old["context"].get(name) for name in same] == [
+            new["context"].get(name) for name in same
+        ]
+        assert old["subject"]["id"] == new["subject"]["id"]
+        assert old.get("customData") == new.get("customData")
+        assert cdevents.knows(event.type, "0.4.1")
+    assert render(everything()[0]) == render(everything()[0]), "rendering changes no effect"
 
 
 def test_our_own_types_are_named_as_the_specification_wants() -> None:

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from ghapp.core.decide import NOTHING, Decision, Rules, decide, noticed, vanished
-from ghapp.core.effects import Check, Effect, EmitEvent, SetCheck
+from ghapp.core.effects import Check, Deployed, Effect, EmitEvent, SetCheck
 from ghapp.core.model import (
     Conclusion,
     Milestone,
@@ -536,3 +537,40 @@ def test_old_rows_do_not_grow_without_end() -> None:
         told.look(release_look(Phase.SUCCEEDED, occurrences=(occurrence,)))
     assert len(told.types) == 120
     assert len(next(iter(told.rows.values())).occurrences) <= 50
+
+
+# --- what sinks other than checks need ------------------------------------------------------------
+
+
+def test_a_state_says_which_pull_request_it_is_about_and_what_the_phase_is() -> None:
+    told = Told()
+    told.look(run_look(Phase.ERRORED, revision=replace(REVISION, pull_request=7)))
+    (check,) = told.checks
+    assert (check.phase, check.pull_request, check.deployed) == (Phase.ERRORED, 7, None)
+
+
+def test_only_what_lives_on_deploys_and_its_annotation_or_its_place_says_where() -> None:
+    url = "https://dev.example.com"
+    for named, expected in (("", "default/dev"), ("staging", "staging")):
+        told = Told()
+        told.look(release_look(Phase.RUNNING, environment=named, environment_url=url))
+        assert told.checks[0].deployed == Deployed(environment=expected, url=url)
+
+
+@pytest.mark.parametrize("phase", [Phase.SUCCEEDED, Phase.FAILED])
+def test_that_a_deployed_object_is_gone_is_told_even_where_its_check_stays(phase: Phase) -> None:
+    told = Told()
+    told.look(release_look(phase, verbs=()))
+    told.look(release_look(phase, verbs=()), gone=True)
+    first, last = told.checks
+    assert first.check == last.check
+    assert [one.deployed.over for one in told.checks if one.deployed] == [False, True]
+    told.look(release_look(phase, verbs=()), gone=True)
+    assert len(told.checks) == 2, "once"
+
+
+def test_that_a_run_is_gone_is_no_news_after_its_end() -> None:
+    told = Told()
+    told.look(run_look(Phase.SUCCEEDED))
+    told.look(run_look(Phase.SUCCEEDED), gone=True)
+    assert len(told.checks) == 1

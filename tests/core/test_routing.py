@@ -1,16 +1,18 @@
 """Routing: every sink that wants an effect gets it, and only progress has to wait."""
 
 from datetime import timedelta
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from ghapp.core.decide import noticed
-from ghapp.core.effects import Effect, EmitEvent, SetCheck
+from ghapp.core.effects import Effect, EmitEvent, SetCheck, ShowRuns
 from ghapp.core.model import Phase
 from ghapp.core.routing import route
 from ghapp.core.seen import Notice
-from tests.core.builders import RULES, T0, at, run_look, tell
+from tests.core.builders import COMMIT, RULES, T0, at, run_look, tell
 
 INTERVAL = 30.0
 
@@ -65,10 +67,39 @@ def test_progress_waits_and_a_new_status_does_not() -> None:
 def test_an_answer_to_a_click_does_not_wait() -> None:
     (seen,) = tell(None, run_look()).seen
     (answer,) = noticed(seen, Notice(at=at(5), text="done"), rules=RULES).effects
-    ((_, _, due),) = route(
-        [answer], {"cdevents": lambda _: True}, now=T0, progress_interval=INTERVAL
-    )
+    sinks = {"github-check": lambda effect: isinstance(effect, SetCheck)}
+    ((_, _, due),) = route([answer], sinks, now=T0, progress_interval=INTERVAL)
     assert due == T0
+
+
+def news(*phases: Phase, **changes: Any) -> list[tuple[ShowRuns, float]]:
+    """What is told to whoever shows all runs together, and how many seconds each is held."""
+    sinks = {"github-check": lambda effect: isinstance(effect, ShowRuns)}
+    owed = [
+        replace(effect, **changes) if isinstance(effect, SetCheck) else effect
+        for effect in effects(*phases)
+    ]
+    routed = route(owed, sinks, now=T0, progress_interval=INTERVAL)
+    return [
+        (effect, (due - T0).total_seconds())
+        for effect, _, due in routed
+        if isinstance(effect, ShowRuns)
+    ]
+
+
+def test_each_state_of_a_check_is_news_and_only_an_end_does_not_wait() -> None:
+    told = news(Phase.QUEUED, Phase.RUNNING, Phase.RUNNING, Phase.FAILED)
+    assert [held for _, held in told] == [INTERVAL, INTERVAL, INTERVAL, 0]
+    assert len({effect.key for effect, _ in told}) == len(told)
+    assert all(effect.newest for effect, _ in told)
+
+
+def test_news_of_a_pull_request_stands_in_one_lane_whichever_commit_and_run_it_is_about() -> None:
+    ((one, _),) = news(Phase.FAILED, pull_request=7)
+    ((other, _),) = news(Phase.FAILED, pull_request=7, commit="f" * 40)
+    ((unknown, _),) = news(Phase.FAILED)
+    assert one.lane == other.lane == "runs/https://github.com/acme/shop/pull/7"
+    assert unknown.lane == f"runs/https://github.com/acme/shop@{COMMIT}"
 
 
 @given(st.floats(0, 3600), st.lists(st.sampled_from(Phase), max_size=6))
