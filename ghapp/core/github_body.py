@@ -66,8 +66,12 @@ def update(effect: SetCheck, some: Sequence[Annotation] = ()) -> dict[str, Any]:
     ``actions`` is always the full list: a PATCH replaces it, and an empty one takes buttons away.
     `some` are the annotations that it gets with this request; GitHub takes 50.
     """
-    check = effect.check
-    fields: dict[str, Any] = {
+    return fields(effect.check, some)
+
+
+def fields(check: Check, some: Sequence[Annotation] = ()) -> dict[str, Any]:
+    """What a check run looks like."""
+    found: dict[str, Any] = {
         "external_id": check.external_id,
         "status": check.status,
         "conclusion": check.conclusion.value if check.conclusion else None,
@@ -80,7 +84,7 @@ def update(effect: SetCheck, some: Sequence[Annotation] = ()) -> dict[str, Any]:
             for b in check.buttons
         ],
     }
-    return {key: value for key, value in fields.items() if value is not None}
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def pick(effect: SetCheck, runs: Iterable[Mapping[str, Any]]) -> str | None:

@@ -58,6 +58,40 @@ def render(rows: Iterable[Seen], *, commit: str, name: str) -> str:
     return markdown.cut_bytes("\n\n".join(parts), LIMIT)
 
 
+def summed_up(rows: Iterable[Seen], *, name: str, external_id: str) -> Check | None:
+    """All runs of a commit as one check; None: there are none.
+
+    A branch rule that requires this one check requires all of them, whatever they are called. What
+    did not apply (neutral, skipped) is no obstacle, as with GitHub itself.
+    """
+    runs = sorted(_newest(rows), key=lambda run: (_kind(run).rank, run[1].name))
+    if not runs:
+        return None
+    checks_ = [check for _, check in runs]
+    done = all(check.status == "completed" for check in checks_)
+    waiting = all(check.status == "queued" for check in checks_)
+    ends = [check.completed_at for check in checks_ if check.completed_at]
+    begins = [check.started_at for check in checks_ if check.started_at]
+    return Check(
+        name=name,
+        external_id=external_id,
+        status="completed" if done else "queued" if waiting else "in_progress",
+        conclusion=_worst(runs) if done else None,
+        title=_counts(runs),
+        summary=markdown.cut_bytes(_table(runs), checks.OUTPUT_LIMIT),
+        started_at=min(begins, default=None),
+        completed_at=max(ends, default=None) if done else None,
+    )
+
+
+def _worst(runs: Sequence["_Run"]) -> Conclusion:
+    """The runs come with the worst first."""
+    kind = _kind(runs[0])
+    if kind in (_FAILED, _ERRORED):
+        return Conclusion.FAILURE
+    return Conclusion.CANCELLED if kind is _CANCELLED else Conclusion.SUCCESS
+
+
 _Run = tuple[Seen, Check]
 
 

@@ -37,6 +37,11 @@ def verify(body: bytes, signature: str, secrets: Sequence[bytes]) -> bool:
     return any(matches)
 
 
+ALL_RUNS: Final = "checkrail.dev/all"
+"""What the ``external_id`` of a check that sums up all runs of a commit begins with: *Re-run* on it
+means all of them."""
+
+
 class Press(Value, frozen=True, kw_only=True):
     """Somebody clicked a button of one check, or Re-run on it."""
 
@@ -149,14 +154,27 @@ def _check_run(payload: _Payload) -> Command | None:
     identifier = _identifier(payload)
     if not identifier:
         return None  # created, completed: our own write comes back
+    app = run.app.id if run.app else 0
+    if (run.external_id or "").startswith(ALL_RUNS):
+        return _all_runs(identifier, run, app, repository, sender)
     return Press(
         identifier=identifier,
         external_id=run.external_id or "",
         check_run=run.id,
         commit=run.head_sha,
-        app=run.app.id if run.app else 0,
+        app=app,
         repository=repository.full_name,
         login=sender.login,
+    )
+
+
+def _all_runs(
+    identifier: str, run: _CheckRun, app: int, repository: _Repository, sender: _Account
+) -> RerunAll | None:
+    if identifier != "rerun":
+        return None  # it has no buttons of its own
+    return RerunAll(
+        commit=run.head_sha, app=app, repository=repository.full_name, login=sender.login
     )
 
 

@@ -176,3 +176,14 @@ async def test_an_unusable_credential_stops_its_provider_and_no_other(tmp_path: 
             place = checkrail.configuration.providers.places["clusterprovider/place"]
             assert place.problem == "its Secret: headers must not set Host: checkrail does"
         assert receiver.types == []
+
+
+async def test_one_check_sums_all_runs_up_and_re_runs_them_all(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        config = document(tmp_path, "{type: githubAggregate, githubAggregate: {name: all}}")
+        async with w.running(config=config):
+            w.run_through(w.pipelinerun("one"), "Failed")
+            check = await until(lambda: w.check("all"))
+            await until(lambda: check.conclusion == "failure")
+            w.github.click_rerun(check.id, "dev")
+            await until(lambda: len(w.kube.list("PipelineRun", "ci")) == 2)
