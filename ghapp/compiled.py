@@ -38,14 +38,17 @@ def compile_documents(config: Config, built_in: tuple[str, ...], *, cluster: str
     """
     problems: dict[str, tuple[str, ...]] = {}
     listening: list[Listening] = []
+    same: dict[str, str] = {}
     if not any(_is_default(one) for one in config.notifications):
         listening.append(Listening(document=_everything(), providers=built_in))
+        # What is told of everything anyway is told once, by whatever name documents call it.
+        same = {one.id: one.place for one in config.providers if one.place in built_in}
     for document in in_order(config.notifications):
         found = resolve(document, config.providers, config.trust, cluster=cluster)
         listening.append(
             Listening(
                 document=document,
-                providers=found.providers,
+                providers=tuple(same.get(provider, provider) for provider in found.providers),
                 rule=_rule(document.spec),
                 templates=_templates(document.spec),
             )

@@ -23,7 +23,7 @@ from ghapp.core.provider import Provider, provider_id
 from ghapp.core.trust import TrustPolicy
 from ghapp.documents import Document, File, Mistake
 from ghapp.errors import ConfigError
-from ghapp.kinds import Kind, kinds
+from ghapp.kinds import Kind, kinds, provider_types
 
 SUFFIXES: Final = frozenset({".yaml", ".yml"})
 
@@ -177,6 +177,7 @@ def _declared(kind: Kind, value: Mapping[str, Any], rank: int) -> Declared:
                 settings=value["spec"].get(spec.type) or {},
                 secret=spec.secret_ref.name if spec.secret_ref else "",
                 suspend=spec.suspend,
+                place=provider_types()[spec.type].place(value["spec"].get(spec.type) or {}),
             )
     raise TypeError(f"{kind.name} is not read")
 

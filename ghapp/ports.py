@@ -408,6 +408,10 @@ class Access:
     verbs: tuple[str, ...]
 
 
+def _own_place(settings: Mapping[str, Any]) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class SinkType:
     """A sink as a plug-in: its name, the settings it takes, the class.
@@ -426,6 +430,9 @@ class SinkType:
     """Without which nothing can be delivered."""
     permissions: Mapping[str, str] = field(default_factory=dict)
     """GitHub App permissions that it uses, with the reason: ``{"checks:write": "..."}``."""
+    place: Callable[[Mapping[str, Any]], str] = _own_place
+    """Settings -> the name of the built-in sink that such a Provider is the same place as; empty:
+    it is a place of its own."""
     optional: bool = False
     """Its permissions are needed by those who declare one, and by nobody else."""
     access: tuple[Access, ...] = ()

@@ -75,6 +75,8 @@ class Provider(Value, frozen=True, kw_only=True):
     """Name of the Secret with its credentials; empty: it needs none."""
     suspend: bool = False
     """Nothing is delivered; what is owed waits."""
+    place: str = ""
+    """Id of what the environment sets up, where this is the same place; empty: it is another."""
 
 
 def provider_id(kind: str, namespace: str, name: str) -> str:

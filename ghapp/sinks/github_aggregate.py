@@ -144,4 +144,5 @@ SINK = SinkType(
     GithubAggregate,
     provider="githubAggregate",
     permissions={"checks:write": "sums all runs of a commit up in one check"},
+    optional=True,
 )

@@ -213,5 +213,6 @@ SINK = SinkType(
     Settings,
     GithubCheck,
     provider="github",
+    place=lambda settings: "" if settings.get("app") else "github-check",
     permissions={"checks:write": "creates and updates a check for each run, and hears its buttons"},
 )

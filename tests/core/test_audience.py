@@ -82,6 +82,29 @@ def test_a_default_of_ones_own_stands_in_its_place() -> None:
     assert heard(other).audience.providers == ("clusterprovider/a", "github-check")
 
 
+def test_the_environments_app_is_told_once_by_whatever_name_it_is_called() -> None:
+    """Two sinks would make two checks of one name."""
+    app = Provider(
+        id="clusterprovider/github",
+        kind="ClusterProvider",
+        namespace="",
+        name="github",
+        type="github",
+        settings={},
+        place="github-check",
+    )
+    mine = notification("mine", providerRefs=[{"name": "github", "kind": "ClusterProvider"}])
+    mute = notification("default", namespace="", rank=CLUSTER)
+
+    def told(*documents: Notification) -> tuple[str, ...]:
+        config = Config(notifications=documents, providers=(app,))
+        compiled = compile_documents(config, BUILT_IN, cluster="default")
+        return hear(compiled.listening, Case(look=run_look())).audience.providers
+
+    assert told(mine) == BUILT_IN
+    assert told(mine, mute) == ("clusterprovider/github",)
+
+
 def test_a_notification_is_about_its_own_namespace_only() -> None:
     assert matched(notification(namespace="ci")) == ["n"]
     assert matched(notification(namespace="other")) == []
