@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ruamel.yaml import YAML
 
-from ghapp.kinds import API_VERSION, kinds
+from ghapp.kinds import API_VERSION, kinds, provider_types
 
 ROOT: Final = Path(__file__).parent.parent
 FOLDER: Final = ROOT / "manifests" / "examples"
@@ -106,11 +106,15 @@ WRONG: Final = (
                 "spec.cdevents",
                 "is for the type cdevents; remove it, or write type: cdevents",
             ),
-            Wrong(
-                kind,
-                {"type": "cdevents", "cdevents": _BUS, "github": {}},
-                "spec.github",
-                "is for the type github; remove it, or write type: github",
+            *(
+                Wrong(
+                    kind,
+                    {"type": "cdevents", "cdevents": _BUS, other: {}},
+                    f"spec.{other}",
+                    f"is for the type {other}; remove it, or write type: {other}",
+                )
+                for other in provider_types()
+                if other != "cdevents"
             ),
         )
     ),

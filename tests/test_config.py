@@ -224,7 +224,7 @@ def test_a_mistake_is_named_where_it_is(tmp_path: Path, old: str, new: str, said
     ("spec", "said"),
     [
         ("{}", "6:1: Provider apps/x: spec.type: is missing: what kind of place it is"),
-        ("{type: smtp}", "spec.type: expected cdevents or github, found 'smtp'"),
+        ("{type: smtp}", "spec.type: expected cdevents or github"),
         ("{type: cdevents}", "spec.cdevents: is missing; the type cdevents needs url"),
         (
             "{type: cdevents, cdevents: {url: bus}}",

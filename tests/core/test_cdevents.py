@@ -38,7 +38,9 @@ def validators(version: str = cdevents.SPEC_VERSION) -> dict[str, Any]:
         context = schema.get("properties", {}).get("context", {}).get("properties", {})
         for name in context.get("type", {}).get("enum", ()):
             found[name] = _validator(schema, registry)
-    custom = _validator(json.loads((SCHEMAS / "custom" / "schema.json").read_text()), registry)
+    custom = _validator(
+        json.loads((SCHEMAS / version / "custom" / "schema.json").read_text()), registry
+    )
     return {**found, **{cdevents.full_type(name): custom for name in cdevents.CUSTOM}}
 
 
