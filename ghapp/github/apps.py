@@ -137,13 +137,12 @@ class Apps:
         github: UrgentGitHub = AbsentGitHub("its private key is not there yet", host_of(api_url))
         if key is not None:
             session = _session(ca)
+            stack.push_async_callback(session.close)
             try:
                 client = self.make(session, api_url, app, key)
-            except ConfigError:
-                stack.push_async_callback(session.close)
+            except BaseException:
                 self._let_go_of(stack)
                 raise
-            stack.push_async_callback(session.close)
             stack.push_async_callback(client.close)
             github = client
         return _Declared(

@@ -1,0 +1,109 @@
+"""The Apps that Providers declare: each with a client, a secret and a session of its own.
+
+That their webhooks and buttons work is in `tests/e2e/test_apps.py`.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+
+from ghapp.app import utc_now
+from ghapp.core.model import Repository
+from ghapp.errors import ConfigError, Retry
+from ghapp.github.absent import AbsentGitHub
+from ghapp.github.apps import CA, ENVIRONMENT, PRIVATE_KEY, WEBHOOK_SECRET, Apps
+from ghapp.github.client import GitHubClient
+from ghapp.ports import UrgentGitHub
+from ghapp.secret import Secret
+from tests.world import private_key
+
+SOURCE = "clusterprovider/ghe"
+GHE = Repository(host="ghe.example.org", owner="acme", name="shop")
+DOTCOM = Repository(host="github.com", owner="acme", name="shop")
+HOME = AbsentGitHub()
+
+
+def make(session: aiohttp.ClientSession, api_url: str, app: str, key: Secret) -> GitHubClient:
+    return GitHubClient(session, api_url=api_url, app=app, key=key, clock=utc_now)
+
+
+@pytest.fixture
+async def apps() -> AsyncIterator[Apps]:
+    made = Apps(HOME, make)
+    yield made
+    await made.close()
+
+
+def declare(apps: Apps, **changes: Any) -> UrgentGitHub:
+    given: dict[str, Any] = {
+        "api_url": "https://ghe.example.org/api/v3",
+        "app": "7",
+        "credentials": {PRIVATE_KEY: Secret(private_key())},
+    }
+    return apps.declare(SOURCE, **{**given, **changes})
+
+
+async def test_the_environments_app_has_no_name(apps: Apps) -> None:
+    assert apps.of(ENVIRONMENT) is HOME
+    assert list(apps) == []
+
+
+async def test_a_declared_app_has_a_client_for_its_host(apps: Apps) -> None:
+    github = declare(apps)
+    assert apps.of(SOURCE) is github
+    assert list(apps) == [SOURCE]
+    assert github.serves(GHE)
+    assert not github.serves(DOTCOM)
+    assert apps.standings() == {}
+
+
+async def test_what_did_not_change_keeps_its_client(apps: Apps) -> None:
+    first = declare(apps)
+    assert declare(apps) is first
+    assert declare(apps, app="8") is not first
+
+
+async def test_without_its_key_what_is_owed_to_its_host_waits(apps: Apps) -> None:
+    github = declare(apps, credentials={WEBHOOK_SECRET: Secret("s")})
+    assert github.serves(GHE)
+    assert not github.serves(DOTCOM)
+    assert list(apps) == []
+    with pytest.raises(Retry, match="private key is not there yet"):
+        await github.request("GET", "/app", repository=None)
+    assert isinstance(declare(apps), GitHubClient)
+
+
+async def test_its_webhooks_are_verified_with_its_secrets_and_no_other(apps: Apps) -> None:
+    assert apps.secrets(SOURCE) == ()
+    credentials = {
+        PRIVATE_KEY: Secret(private_key()),
+        WEBHOOK_SECRET: Secret(" current \n\nprevious\n"),
+    }
+    declare(apps, credentials=credentials)
+    assert apps.secrets(SOURCE) == (Secret("current"), Secret("previous"))
+    assert apps.secrets("clusterprovider/other") == ()
+    assert apps.secrets(ENVIRONMENT) == ()
+
+
+@pytest.mark.parametrize("wrong", [{PRIVATE_KEY: "no key"}, {CA: "no certificate"}])
+async def test_a_key_or_certificate_that_is_none_is_a_mistake(
+    apps: Apps, wrong: dict[str, str]
+) -> None:
+    good = declare(apps)
+    given = {PRIVATE_KEY: private_key(), **wrong}
+    with pytest.raises(ConfigError) as said:
+        declare(apps, credentials={name: Secret(value) for name, value in given.items()})
+    assert apps.of(SOURCE) is good
+    assert private_key()[40:80] not in str(said.value)
+
+
+async def test_what_is_gone_can_be_asked_nothing(apps: Apps) -> None:
+    declare(apps)
+    apps.drop(SOURCE)
+    apps.drop(SOURCE)
+    assert list(apps) == []
+    assert apps.secrets(SOURCE) == ()
+    with pytest.raises(Retry, match="Provider is gone"):
+        await apps.of(SOURCE).request("GET", "/app", repository=None)
