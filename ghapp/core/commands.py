@@ -10,7 +10,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 
-from ghapp.core import markdown
+from ghapp.core import markdown, trust
 from ghapp.core.decide import NOTHING, Decision, Rules, noticed
 from ghapp.core.effects import Cancel, Promote, Reconcile, Rerun
 from ghapp.core.model import Observation, Phase, Repository, Verb
@@ -119,8 +119,13 @@ def _concerned(command: Press | RerunAll, targets: tuple[Target, ...]) -> list[T
     if isinstance(command, Press):
         return ours
     # Re-run all: of each check the newest run, once it has finished.
-    newest = {target.seen.look.check_name: target for target in ours}
+    newest = {_check_name(target.seen): target for target in ours}
     return [target for target in newest.values() if target.seen.look.phase.finished]
+
+
+def _check_name(seen: Seen) -> str:
+    """As GitHub shows it: documents may have given it another one than the adapter did."""
+    return seen.check.name if seen.check else seen.look.check_name
 
 
 def _is_on(look: Observation, command: Press | RerunAll) -> bool:
@@ -137,6 +142,7 @@ def _one(
 ) -> Decision:
     try:
         _authorize(command, facts)
+        _admit(verb, target.seen, rules)
         effect = _effect(verb, command.login, target, facts, rules)
     except Refused as refusal:
         text = _cannot(verb, command.login, refusal.reason)
@@ -149,6 +155,16 @@ def _authorize(command: Press | RerunAll, facts: Facts) -> None:
         raise Refused(
             f"it needs write access to {command.repository}, and you have {facts.permission}"
         )
+
+
+def _admit(verb: Verb, seen: Seen, rules: Rules) -> None:
+    """What documents say of the check now, not when its buttons were drawn."""
+    _, trusted = trust.applied(seen.look, rules.trust)
+    if trusted and not trusted.yes:
+        raise Refused(trusted.why)
+    offered = seen.audience.presentation.buttons
+    if offered is not None and verb not in offered:
+        raise Refused(f"the Notifications about this run do not offer {verb}")
 
 
 def _effect(
