@@ -469,6 +469,7 @@ def plans_of(adapter: Adapter[Any]) -> Plans:
     """What can be done to a source's objects, by verb."""
     plans = {
         Verb.RERUN: adapter.rerun,
+        Verb.RERUN_FAILED: adapter.rerun_failed,
         Verb.CANCEL: adapter.cancel,
         Verb.RECONCILE: adapter.reconcile,
     }

@@ -28,11 +28,15 @@ Plans = Mapping[Verb, Plan]
 
 _ACTS: Final[Mapping[Verb, type[Rerun] | type[Cancel] | type[Reconcile]]] = {
     Verb.RERUN: Rerun,
+    Verb.RERUN_FAILED: Rerun,
     Verb.CANCEL: Cancel,
     Verb.RECONCILE: Reconcile,
 }
+AGAIN: Final = frozenset({Verb.RERUN, Verb.RERUN_FAILED})
+"""What runs the code of a commit once more."""
 _DOING: Final[Mapping[Verb, str]] = {
     Verb.RERUN: "re-run this",
+    Verb.RERUN_FAILED: "re-run what failed",
     Verb.CANCEL: "cancel this",
     Verb.RECONCILE: "ask for a reconciliation",
     Verb.PROMOTE: "promote this",
@@ -47,6 +51,8 @@ class Target:
     manifest: Mapping[str, Any] | None = None
     """The object as it is now; None: it is gone, or the verb does not need it."""
     plans: Plans = field(default_factory=dict)
+    pieces: tuple[Mapping[str, Any], ...] = ()
+    """The objects that it is made of, where the verb needs them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,14 +181,21 @@ def _effect(
     look = target.seen.look
     if verb is Verb.CANCEL and look.phase.finished:
         raise Refused("it has finished already")
-    if verb is Verb.RERUN and not look.phase.finished:
+    if verb in AGAIN and not look.phase.finished:
         raise Refused("it is still going; cancel it first")
     plans = target.plans
+    if verb is Verb.RERUN and verb not in plans and Verb.RECONCILE in plans:
+        verb = Verb.RECONCILE  # GitHub shows Re-run on every check
     if verb not in plans:
         raise Refused(f"a {look.subject.kind} has nothing of the kind")
     if target.manifest is None:
         raise Refused(f"the {look.subject.kind} {look.subject.name} is no longer in the cluster")
-    asked = Asked(login=login, token=_token(verb, target.seen, facts.guid), at=facts.at.isoformat())
+    asked = Asked(
+        login=login,
+        token=_token(verb, target.seen, facts.guid),
+        at=facts.at.isoformat(),
+        pieces=target.pieces,
+    )
     write = plans[verb](target.manifest, look.subject, asked)
     return _ACTS[verb](subject=look.subject, login=login, token=asked.token, write=write)
 

@@ -24,8 +24,8 @@ from ghapp.core.model import (
     Revision,
     SubjectType,
 )
-from ghapp.core.pipeline import Pipeline, next_environment
-from ghapp.core.seen import Excerpt, Notice, Seen
+from ghapp.core.pipeline import Pipeline, next_environment, own_environment
+from ghapp.core.seen import Excerpt, Gate, Notice, Seen
 from ghapp.core.trust import TrustPolicy
 
 NOTICES_KEPT: Final = 5
@@ -132,7 +132,7 @@ def _own(
     if settled is None:
         return _close(before) if gone and before.open else NOTHING
     if previous:
-        before = replace(before, incident=previous.incident)
+        before = _after(before, previous)
     if before.look.phase.finished and (returned or _ran_again(before.look, settled)):
         before = _next_attempt(before, settled)
     return _tell(before, settled, rules, closed=gone)
@@ -146,7 +146,31 @@ def _blank(look: Observation, previous: Seen | None, audience: Audience) -> Seen
         chain=cdevents.chain_id(look),
         incident=previous.incident if previous else "",
         occurrences=previous.occurrences if previous else (),
+        gate=_held(previous) if previous else None,
+        earlier=_ran_well(previous) if previous else "",
     )
+
+
+def _after(before: Seen, previous: Seen) -> Seen:
+    """The object came back to a revision: what went on meanwhile belongs to it too."""
+    ran, own = _ran_well(previous), before.look.subject.revision
+    return replace(
+        before,
+        incident=previous.incident,
+        gate=_held(previous),
+        earlier=ran if ran and ran not in (before.look.version, own) else before.earlier,
+    )
+
+
+def _ran_well(previous: Seen) -> str:
+    """The version to go back to, from what comes after `previous`."""
+    return previous.look.version if previous.look.phase is Phase.SUCCEEDED else previous.earlier
+
+
+def _held(previous: Seen) -> Gate | None:
+    """A held environment stays so whatever comes; votes were for one version."""
+    gate = previous.gate
+    return replace(gate, votes=0, needed=0) if gate and gate.held else None
 
 
 def _close(before: Seen) -> Decision:
@@ -420,11 +444,13 @@ def _removal(before: Seen, at: datetime) -> tuple[Occurrence, ...]:
 def _check(before: Seen, look: Observation, rules: Rules) -> Check | None:
     if look.revision is None:
         return None
-    following = next_environment(look, rules.pipelines)
+    home = own_environment(look, rules.pipelines) if before.earlier else None
     return checks.render(
         look,
         notices=before.notices,
-        following=following,
+        following=next_environment(look, rules.pipelines),
+        gate=before.gate,
+        earlier=before.earlier if home else "",
         dashboard_url=rules.dashboard_url,
         presentation=before.audience.presentation,
     )
