@@ -24,7 +24,7 @@ from ghapp.core.model import (
     SubjectType,
 )
 from ghapp.core.seen import Gate, Notice, Seen
-from tests.core.builders import EVERYBODY, REVISION, RULES, T0, at, release_look, run_look
+from tests.core.builders import EVERYBODY, REVISION, RULES, T0, at, release_look, run_look, tell
 
 ENDS = (Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED, Phase.ERRORED)
 
