@@ -22,14 +22,15 @@ from aiohttp import web
 from ghapp import config, discovery
 from ghapp import log as logs
 from ghapp.compiled import compile_documents
-from ghapp.core.commands import Plans
 from ghapp.core.decide import Rules
 from ghapp.core.model import Verb
 from ghapp.core.provider import Provider
 from ghapp.core.source import Adapter, Resource
+from ghapp.core.wishes import Plans
 from ghapp.engine.clusters import Fleet
 from ghapp.engine.configuration import Configuration
 from ghapp.engine.desk import Desk
+from ghapp.engine.gather import Runs
 from ghapp.engine.inbox import Inbox, NoGitHub
 from ghapp.engine.kube import KubeClient
 from ghapp.engine.kube import open_session as open_kube_session
@@ -40,6 +41,7 @@ from ghapp.engine.posted import Postbox
 from ghapp.engine.providers import Credentials, Providers
 from ghapp.engine.reach import Reach
 from ghapp.engine.reconcile import Source
+from ghapp.engine.requests import Requests
 from ghapp.engine.selection import Selection
 from ghapp.engine.statuses import Statuses
 from ghapp.engine.upkeep import Upkeep
@@ -208,6 +210,7 @@ class _Builder:
             horizon=store.born - HISTORY,
             pipelines=documents.pipelines,
             trust=documents.trust,
+            access=documents.access,
             listening=compiled.listening,
             dashboard_url=settings.dashboard_url,
         )
@@ -322,7 +325,7 @@ class _Builder:
         """What the environment sets up, and what does what people ask for."""
         chosen: dict[str, Mapping[str, Any]] = {"cluster": {}}
         if "github" in ports:
-            chosen |= {"github-check": {}, "promotion": {}}
+            chosen |= {"github-check": {}, "github-reply": {}, "promotion": {}}
             chosen |= {"logs": {}} if self.settings.logs else {}
         if self.settings.cdevents_sink:
             chosen["cdevents"] = {"url": self.settings.cdevents_sink}
@@ -340,18 +343,20 @@ class _Builder:
     ) -> Inbox | None:
         if self.role == "controller" or not (github or self.settings.flux_secrets):
             return None
-        return Inbox(
-            desk=desk,
-            github=github or NoGitHub(),
-            postbox=Postbox.of(adapters, desk=desk, clusters=clusters, metrics=metrics),
+        far = github or NoGitHub()
+        every = [(adapter, each) for adapter in adapters for each in adapter.resource.versions]
+        runs = Runs(
+            store=desk.store,
             clusters=clusters,
             resources=resources,
-            plans={
-                each.id: plans_of(adapter)
-                for adapter in adapters
-                for each in adapter.resource.versions
-            },
-            metrics=metrics,
+            plans={each.id: plans_of(adapter) for adapter, each in every},
+            pieces={each.id: adapter.pieces for adapter, each in every if adapter.pieces},
+        )
+        return Inbox(
+            desk=desk,
+            github=far,
+            requests=Requests(desk=desk, github=far, runs=runs, metrics=metrics),
+            postbox=Postbox.of(adapters, desk=desk, clusters=clusters, metrics=metrics),
             jitter=random.random,
         )
 

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from ghapp import discovery, document_rules
+from ghapp.core.access import AccessPolicySpec
 from ghapp.core.notification import NotificationSpec, Written
 from ghapp.core.pipeline import PipelineSpec
 from ghapp.core.provider import SecretRef
@@ -112,6 +113,23 @@ def kinds() -> Mapping[str, Kind]:
                 columns=(
                     ("Namespaces", "string", ".spec.namespaces"),
                     ("Repositories", "string", ".spec.repositories"),
+                    _AGE,
+                ),
+            ),
+            Kind(
+                name="AccessPolicy",
+                plural="accesspolicies",
+                short=("access",),
+                description=(
+                    "Who may do what to which runs and environments. Without any, whoever may "
+                    "write to the repository may do everything; several have all to be satisfied."
+                ),
+                spec=AccessPolicySpec,
+                rules=document_rules.access_policy,
+                namespaced=False,
+                columns=(
+                    ("Actions", "string", ".spec.rules[*].actions"),
+                    ("Environments", "string", ".spec.environments"),
                     _AGE,
                 ),
             ),

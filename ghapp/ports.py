@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
+from ghapp.core.ballots import Ballot
 from ghapp.core.effects import Effect
 from ghapp.core.model import Repository
 from ghapp.core.seen import Excerpt, Seen
@@ -108,6 +109,8 @@ class Commit:
     """
 
     seen: tuple[Seen, ...] = ()
+    ballots: tuple[Ballot, ...] = ()
+    """Written under the same condition."""
     effects: tuple[Addressed, ...] = ()
     settled: Settled | None = None
     delivery: str | None = None
@@ -171,6 +174,9 @@ class Store(Protocol):
 
     async def unfinished(self, cluster: str, kind: str) -> Sequence[Seen]:
         """Rows that still wait for their end."""
+
+    async def ballots(self, keys: Sequence[str]) -> Sequence[Ballot]:
+        """What people said to these; nothing for those that nobody said anything to."""
 
     async def commit(self, commit: Commit) -> None:
         """All of it or nothing; raises Conflict.

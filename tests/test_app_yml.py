@@ -112,7 +112,8 @@ def test_each_permission_is_one_that_the_code_declares_and_none_is_missing() -> 
 
 def test_every_event_that_is_understood_comes_asked_for_or_by_itself() -> None:
     events = set(manifest()["default_events"])
-    assert events | app_manifest.UNLISTED == webhook.INSTALLATION_EVENTS
+    known = {*webhook.INSTALLATION_EVENTS, webhook.COMMENT_EVENT}
+    assert events | app_manifest.UNLISTED == known
     assert manifest()["default_permissions"]["checks"] == "write", "brings check_run, check_suite"
 
 

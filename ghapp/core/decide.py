@@ -13,7 +13,9 @@ from typing import Final
 from msgspec.structs import replace
 
 from ghapp.core import cdevents, checks, excerpts
+from ghapp.core.access import AccessPolicy
 from ghapp.core.audience import NOBODY, Audience, Listening, phase_before
+from ghapp.core.ballots import Ballot
 from ghapp.core.effects import Check, Effect, EmitEvent, SetCheck
 from ghapp.core.model import (
     Conclusion,
@@ -23,6 +25,7 @@ from ghapp.core.model import (
     Phase,
     Revision,
     SubjectType,
+    Verb,
 )
 from ghapp.core.pipeline import Pipeline, next_environment, own_environment
 from ghapp.core.seen import Excerpt, Gate, Notice, Seen
@@ -41,9 +44,22 @@ class Rules:
     """What finished before is history, not news: a fresh store tells nobody of old runs."""
     pipelines: tuple[Pipeline, ...] = ()
     trust: tuple[TrustPolicy, ...] = ()
+    access: tuple[AccessPolicy, ...] = ()
     listening: tuple[Listening, ...] = ()
     """The Notifications, whoever has the last word last."""
     dashboard_url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audited:
+    """Somebody asked for something, and what was said to it."""
+
+    login: str
+    verb: Verb
+    subject: str
+    environment: str
+    allowed: bool
+    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +68,17 @@ class Decision:
 
     seen: tuple[Seen, ...] = ()
     effects: tuple[Effect, ...] = ()
+    ballots: tuple[Ballot, ...] = ()
+    audit: tuple[Audited, ...] = ()
+    """Not committed: what is told to whoever looks after the house."""
+
+    def __add__(self, other: "Decision") -> "Decision":
+        return Decision(
+            seen=(*self.seen, *other.seen),
+            effects=(*self.effects, *other.effects),
+            ballots=(*self.ballots, *other.ballots),
+            audit=(*self.audit, *other.audit),
+        )
 
 
 NOTHING: Final = Decision()
@@ -106,6 +133,13 @@ def noticed(before: Seen, notice: Notice, *, rules: Rules) -> Decision:
         return NOTHING  # the same answer once more, after a crash
     notices = (*before.notices, notice)[-NOTICES_KEPT:]
     asked = replace(before, notices=notices)
+    return _tell(asked, before.look, rules, closed=before.closed, urgent=True)
+
+
+def gated(before: Seen, gate: Gate | None, notice: Notice, *, rules: Rules) -> Decision:
+    """What stands between a version and its next environment has changed, and by whom."""
+    others = tuple(shown for shown in before.notices if shown.text != notice.text)
+    asked = replace(before, gate=gate, notices=(*others, notice)[-NOTICES_KEPT:])
     return _tell(asked, before.look, rules, closed=before.closed, urgent=True)
 
 

@@ -121,6 +121,17 @@ def own_environment(look: Observation, pipelines: tuple[Pipeline, ...]) -> Next 
     return None
 
 
+def environment_name(look: Observation, pipelines: tuple[Pipeline, ...]) -> str:
+    """Where `look` runs, as its Pipeline document calls it, else it itself; empty: in none."""
+    here = (
+        environment.name
+        for pipeline in _about(look, pipelines)
+        for environment in pipeline.spec.environments
+        if _runs_in(look, environment)
+    )
+    return next(here, look.environment)
+
+
 def _about(look: Observation, pipelines: tuple[Pipeline, ...]) -> Iterator[Pipeline]:
     group = look.resource.partition("/")[0]
     for pipeline in pipelines:

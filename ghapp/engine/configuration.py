@@ -202,6 +202,7 @@ class Configuration:
             self.desk.standing,
             pipelines=config.pipelines,
             trust=config.trust,
+            access=config.access,
             listening=compiled.listening,
         )
         self.desk.revise(standing)

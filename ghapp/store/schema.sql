@@ -84,3 +84,15 @@ CREATE TABLE deliveries (
 ) STRICT;
 CREATE INDEX deliveries_waiting ON deliveries (received, due) WHERE settled IS NULL;
 CREATE INDEX deliveries_done ON deliveries (settled) WHERE settled IS NOT NULL;
+
+-- name: version_2
+-- Votes, holds, and what may be tested.
+
+CREATE TABLE ballots (
+  key     TEXT PRIMARY KEY,
+  lasting INTEGER NOT NULL,             -- kept until it is taken back
+  version INTEGER NOT NULL,
+  updated INTEGER NOT NULL,
+  value   BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX ballots_passing ON ballots (updated) WHERE NOT lasting;

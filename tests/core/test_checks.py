@@ -170,9 +170,7 @@ def test_documents_choose_among_what_is_possible() -> None:
 @pytest.mark.parametrize("state", checks.State)
 def test_every_button_that_can_be_shown_keeps_githubs_limits(state: checks.State) -> None:
     for verb in checks.BUTTONS[state]:
-        button = checks._button(
-            verb, "a-rather-long-environment", "1.0.0-a.long.version+of.it"
-        )
+        button = checks._button(verb, "a-rather-long-environment", "1.0.0-a.long.version+of.it")
         assert 0 < len(button.label) <= checks.LABEL_LIMIT
         assert 0 < len(button.description) <= checks.DESCRIPTION_LIMIT
         assert len(button.identifier) <= 20

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from ghapp.core.access import Person
 from ghapp.core.audience import Audience, Presentation
-from ghapp.core.commands import Facts, Target, plan
+from ghapp.core.commands import plan
 from ghapp.core.decide import NOTHING, Decision, Rules, decide
 from ghapp.core.effects import Cancel, Promote, Reconcile, Rerun, SetCheck
 from ghapp.core.model import Observation, Phase, Subject, Verb
@@ -19,6 +20,7 @@ from ghapp.core.seen import Seen
 from ghapp.core.source import Asked, Create, Write
 from ghapp.core.trust import TrustPolicy, TrustPolicySpec
 from ghapp.core.webhook import Press, RerunAll
+from ghapp.core.wishes import Facts, Target
 from ghapp.errors import Refused
 from tests.core.builders import COMMIT, EVERYBODY, RULES, at, release_look, run_look, tell
 from tests.core.test_pipeline import PIPELINE
@@ -59,7 +61,8 @@ def facts(*looks: Observation, permission: str = "write", **changes: Any) -> Fac
         Target(seen=row(look), manifest=changes.get("manifest", {}), plans=PLANS) for look in looks
     )
     guid = changes.get("guid", "guid-1")
-    return Facts(app=APP, permission=permission, targets=targets, guid=guid, at=at(60))
+    person = Person(login=changes.get("login", "dev"), role=permission)
+    return Facts(app=APP, person=person, targets=targets, guid=guid, at=at(60))
 
 
 def answer(decision: Decision) -> str:
@@ -131,7 +134,7 @@ def test_an_adapters_refusal_is_told() -> None:
     "pressed",
     [
         press(app=8),
-        press("approve"),
+        press("ok-to-test"),
         press("lgtm|26764"),
         press(repository="evil/shop"),
         press(commit="f" * 40),
@@ -179,9 +182,9 @@ def test_rerun_all_repeats_the_newest_finished_run_of_each_check() -> None:
 
 
 def test_a_login_cannot_write_markdown_on_our_check() -> None:
-    decision = plan(
-        press(login="x](http://evil)![y](z)"), facts(run_look(), permission="none"), rules=RULES
-    )
+    login = "x](http://evil)![y](z)"
+    given = facts(run_look(), permission="none", login=login)
+    decision = plan(press(login=login), given, rules=RULES)
     assert "x\\](" in answer(decision)
 
 
