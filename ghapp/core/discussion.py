@@ -87,7 +87,8 @@ def plan(
 
 def verbs(said: Iterable[Said]) -> tuple[Verb, ...]:
     """What is asked for, each once."""
-    return tuple(dict.fromkeys(VERBS[one.word][0] for one in said if one.word in VERBS))
+    words = (one.word for one in said if one.word)
+    return tuple(dict.fromkeys(VERBS[word][0] for word in words if word in VERBS))
 
 
 def verbs_about(said: Iterable[Said], seen: Seen, rules: Rules) -> tuple[Verb, ...]:
@@ -109,7 +110,7 @@ def asked_about(
         if one.word is Word.OK_TO_TEST:
             places = _places(command, known)
             found += [(access.ACTIONS[Verb.OK_TO_TEST], place) for place in places]
-        elif one.word in VERBS:
+        elif one.word and one.word in VERBS:
             verb, actions = VERBS[one.word]
             more: tuple[Action, ...] = ("reconcile",) if verb is Verb.RERUN else ()
             places = [place for row in known if (place := place_of(verb, row.look, rules))]
