@@ -64,6 +64,6 @@ def vote_key(verb: str, subject: str) -> str:
     return f"vote/{verb}/{subject}"
 
 
-def tested_key(slug: str, commit: str) -> str:
+def ok_to_test_key(slug: str, commit: str) -> str:
     """Whether a stranger's commit in this repository may be run."""
     return f"ok-to-test/{slug}@{commit}".lower()

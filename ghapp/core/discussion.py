@@ -272,7 +272,7 @@ class _Talk:
             self._say(said, cannot(Verb.OK_TO_TEST, login, refusal.reason))
             self._take(Decision(audit=(self._audited(place, refusal.reason, allowed=False),)))
             return
-        key = ballots.tested_key(self.command.repository, self.pull.head)
+        key = ballots.ok_to_test_key(self.command.repository, self.pull.head)
         before = self.facts.ballots.get(key) or Ballot(key=key)
         after = ballots.given(before, login, self.facts.at)
         commit = markdown.code(self.pull.head[:7])

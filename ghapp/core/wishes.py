@@ -270,7 +270,7 @@ def _check_pull(wish: Wish, seen: Seen, facts: Facts) -> None:
 
 
 def _check_tested(pull: Pull, revision: Revision, facts: Facts) -> None:
-    ballot = facts.ballots.get(ballots.tested_key(revision.repository.slug, pull.head))
+    ballot = facts.ballots.get(ballots.ok_to_test_key(revision.repository.slug, pull.head))
     if ballot is None or not ballot.votes:
         raise Refused(
             f"pull request {pull.number} is by {pull.author}, who may not write here; look at it,"

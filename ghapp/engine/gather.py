@@ -58,7 +58,7 @@ class Runs:
     ) -> dict[str, Ballot]:
         """What was said before that may count."""
         keys = {key for verb, seen in wishes for key in ballot_keys(verb, seen, rules)}
-        keys |= {ballots.tested_key(slug, pull.head) for pull in pulls}
+        keys |= {ballots.ok_to_test_key(slug, pull.head) for pull in pulls}
         return {ballot.key: ballot for ballot in await self.store.ballots(sorted(keys))}
 
     def _kube(self, seen: Seen) -> Kube:

@@ -327,7 +327,7 @@ def test_a_strangers_commit_runs_again_once_somebody_said_so_and_the_next_one_do
     run = of_pull(role="read")
     vote = Vote(login="ann", at=at(0))
     for commit, allowed in ((LATER, 0), (COMMIT, 1)):
-        key = ballots.tested_key("acme/shop", commit)
+        key = ballots.ok_to_test_key("acme/shop", commit)
         run.ballots = {key: Ballot(key=key, version=1, votes=(vote,))}
         run.click("rerun")
         assert reruns(run) == allowed
