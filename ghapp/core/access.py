@@ -49,8 +49,25 @@ ACTIONS: Final[Mapping[Verb, tuple[Action, ...]]] = {
     Verb.OK_TO_TEST: ("ok-to-test",),
 }
 """What a verb is, to policies. An approval may be the one that promotes, so it is that as well."""
+VERB_OF: Final[Mapping[Action, Verb]] = {
+    "test": Verb.RERUN,
+    "rerun": Verb.RERUN,
+    "cancel": Verb.CANCEL,
+    "reconcile": Verb.RECONCILE,
+    "promote": Verb.PROMOTE,
+    "approve": Verb.APPROVE,
+    "hold": Verb.HOLD,
+    "rollback": Verb.ROLLBACK,
+    "ok-to-test": Verb.OK_TO_TEST,
+}
+"""What each action does."""
 TEST: Final[tuple[Action, ...]] = ("test", "rerun")
 """A comment that runs something again: what is forbidden to the button is forbidden to it."""
+
+
+def asked_as(action: Action) -> tuple[Action, ...]:
+    """All that an action is, to policies."""
+    return TEST if action == "test" else ACTIONS[VERB_OF[action]]
 
 
 class AccessRule(Written, frozen=True, kw_only=True):

@@ -199,6 +199,34 @@ def ballot_keys(verb: Verb, seen: Seen, rules: Rules) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Permit:
+    """What documents say of a person who asks, before it is looked at what can be done."""
+
+    allowed: bool
+    why: str
+    approvals: int
+    environment: str
+
+
+def permit(
+    verb: Verb, actions: tuple[Action, ...], seen: Seen, person: Person, rules: Rules
+) -> Permit:
+    """For `explain`: the same judgement without anything being done."""
+    place = place_of(verb, seen.look, rules)
+    if place is None:
+        return Permit(allowed=False, why="it is about no commit", approvals=0, environment="")
+    needed = access.needs(rules.access, actions, place)
+    allowed = True
+    try:
+        why = access.judge(needed, person, place=place)
+        _admit(verb, seen, rules)
+    except Refused as refusal:
+        allowed, why = False, refusal.reason
+    count = access.approvals(needed)
+    return Permit(allowed=allowed, why=why, approvals=count, environment=place.environment)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inquiry:
     """What has to be known of a person beside the role."""
 
