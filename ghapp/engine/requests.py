@@ -30,6 +30,10 @@ GATHER_LIMIT: Final = 30.0
 """Seconds to gather the facts of one request, and again to decide on it."""
 
 
+CLICK: Final = "a click"
+COMMENT: Final = "a command in a comment"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requests:
     """Turns what people ask for into effects or answers."""
@@ -52,7 +56,7 @@ class Requests:
             facts = await self._facts_of_click(command, verb, delivery)
         if facts is None:
             await self.desk.commit(_nothing, delivery=delivery.guid)
-            self._count(verb, NOTHING)
+            self._count(verb, command.login, NOTHING, how=CLICK)
             return
 
         async def decide() -> Decision:
@@ -64,7 +68,7 @@ class Requests:
 
         async with asyncio.timeout(GATHER_LIMIT):
             decision = await self.desk.commit(decide, delivery=delivery.guid)
-        self._count(verb, decision)
+        self._count(verb, command.login, decision, how=CLICK)
 
     async def _clicked(self, command: Press | RerunAll) -> Sequence[Seen]:
         """What the click may be about; of another host's repositories GitHub knows nothing."""
@@ -127,7 +131,7 @@ class Requests:
         async with asyncio.timeout(GATHER_LIMIT):
             decision = await self.desk.commit(decide, delivery=delivery.guid)
         for verb in discussion.verbs(said):
-            self._count(verb, _only(decision, verb))
+            self._count(verb, command.login, _only(decision, verb), how=COMMENT)
 
     async def _discussed(self, command: Comment, pull: Pull) -> Sequence[Seen]:
         """The runs on the newest commit of a pull request, and on the one that it became."""
@@ -198,9 +202,11 @@ class Requests:
         said = await self.runs.ballots(wishes, facts.pulls.values(), slug, self.desk.rules)
         return replace(facts, targets=tuple(targets), ballots=said)
 
-    def _count(self, verb: Verb, decision: Decision) -> None:
+    def _count(self, verb: Verb, login: str, decision: Decision, *, how: str) -> None:
         """For whoever looks after the house: what was asked for, by whom, and what was said."""
-        self.metrics.command(verb, _result(decision))
+        result = _result(decision)
+        self.metrics.command(verb, result)
+        log.info(how, verb=verb, login=login, result=result)
         for one in decision.audit:
             log.info(
                 "audit",
