@@ -148,7 +148,7 @@ def asked(folder: Path, action: Any = "promote", environment: str = "", **facts:
     return explainer.explain([release, kustomization(applied()), git()])[0]
 
 
-MEMBER = {"teams": frozenset({"acme/release"}), "authors": frozenset({"bob"})}
+MEMBER: dict[str, Any] = {"teams": frozenset({"acme/release"}), "authors": frozenset({"bob"})}
 
 
 def test_whether_a_person_may_is_said_with_the_reason(tmp_path: Path) -> None:

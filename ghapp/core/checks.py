@@ -299,12 +299,21 @@ BUTTONS: Final[Mapping[State, tuple[Verb, ...]]] = {
 """What one is most likely to want comes first; of what is possible, three are shown. A Notification
 that says which buttons there are may take some away, and have others too."""
 
+_COMES_WITH: Final[Mapping[Verb, Verb]] = {Verb.PROMOTE: Verb.APPROVE, Verb.HOLD: Verb.UNHOLD}
+"""Who offers the one offers the other, or nobody could finish what was begun."""
+
 _ONWARD: Final[Mapping[State, tuple[Verb, ...]]] = {
     State.SUCCEEDED: (Verb.PROMOTE, Verb.HOLD),
     State.WAITING: (Verb.APPROVE, Verb.HOLD),
     State.HELD: (Verb.UNHOLD,),
 }
 """What can be asked about the next environment."""
+
+
+def offered_verbs(chosen: Iterable[Verb]) -> frozenset[Verb]:
+    """What may be pressed where documents choose the buttons."""
+    verbs = frozenset(chosen)
+    return verbs | {also for verb, also in _COMES_WITH.items() if verb in verbs}
 
 
 def state(look: Observation, gate: Gate | None) -> State:
@@ -332,7 +341,8 @@ def _buttons(
     possible = {*look.verbs, *onward, *back}
     wanted = BUTTONS[now]
     if offered is not None:
-        wanted = tuple(verb for verb in dict.fromkeys((*wanted, *offered)) if verb in offered)
+        chosen = offered_verbs(offered)
+        wanted = tuple(verb for verb in dict.fromkeys((*wanted, *offered)) if verb in chosen)
     place = following.environment.name if following else ""
     shown = [_button(verb, place, earlier) for verb in wanted if verb in possible]
     return tuple(shown[:BUTTONS_LIMIT])

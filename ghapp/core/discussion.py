@@ -41,12 +41,19 @@ VERBS: Final[Mapping[Word, tuple[Verb, tuple[Action, ...]]]] = {
 }
 
 
-def concerns_us(said: tuple[Said, ...], *, known: bool) -> bool:
-    """Whether an answer is expected: other tools have commands of the same names.
+def for_us(said: Iterable[Said], rows: Sequence[Seen], rules: Rules) -> tuple[Said, ...]:
+    """The commands that are meant for us: other tools have some of the same names.
 
-    `known` says that there are runs of ours on the pull request's commit.
+    What is not addressed to us has to be about something that there is: without runs on the commit
+    a ``/test`` is somebody else's, and without promotions an ``/approve``.
     """
-    return bool(said) and (known or any(one.explicit for one in said))
+    return tuple(
+        one
+        for one in said
+        if one.explicit
+        or (rows and one.word not in _PLACED)
+        or (one.word in _PLACED and any(_is_about(one, row, rules) for row in rows))
+    )
 
 
 def acknowledge(command: Comment) -> Decision:
@@ -96,7 +103,7 @@ def verbs_about(said: Iterable[Said], seen: Seen, rules: Rules) -> tuple[Verb, .
     return tuple(
         VERBS[one.word][0]
         for one in said
-        if one.word in _CHANGING and _ABOUT[one.word][0](seen, one.argument, rules)
+        if one.word and one.word in _CHANGING and _is_about(one, seen, rules)
     )
 
 
@@ -132,7 +139,15 @@ def _places(command: Comment, rows: Iterable[Seen]) -> list[Place]:
     return found or [Place(cluster="", namespace="", repository=reply_of(command).repository)]
 
 
+def _is_about(said: Said, seen: Seen, rules: Rules) -> bool:
+    assert said.word is not None
+    about, _ = _ABOUT[said.word]
+    return about(seen, said.argument, rules)
+
+
 _CHANGING: Final = frozenset({Word.TEST, Word.RETEST, Word.CANCEL})
+_PLACED: Final = frozenset({Word.PROMOTE, Word.APPROVE, Word.HOLD, Word.UNHOLD, Word.ROLLBACK})
+"""What is about an environment."""
 
 
 # --- which runs -----------------------------------------------------------------------------------
@@ -214,12 +229,9 @@ class _Talk:
         self.lines.append(f"{said.text}: {text}")
 
     def _wish(self, said: Said, word: Word) -> None:
-        about, otherwise = _ABOUT[word]
-        targets = [
-            target for target in self._newest() if about(target.seen, said.argument, self.rules)
-        ]
+        targets = [target for target in self._newest() if _is_about(said, target.seen, self.rules)]
         if not targets:
-            self._say(said, f"{otherwise}.")
+            self._say(said, f"{_ABOUT[word][1]}.")
         elif len(self.lines) + len(targets) > LINES_LIMIT:
             self._say(said, f"it is about {len(targets)} runs; name one of them.")
         else:

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from ghapp.core import access, ballots, markdown, trust
 from ghapp.core.access import Action, Need, Person, Place
 from ghapp.core.ballots import Ballot
+from ghapp.core.checks import offered_verbs
 from ghapp.core.decide import Audited, Decision, Rules, gated
 from ghapp.core.effects import Cancel, Promote, Reconcile, Reply, Rerun
 from ghapp.core.model import Observation, Phase, Repository, Revision, Verb
@@ -277,7 +278,7 @@ def _admit(verb: Verb, seen: Seen, rules: Rules) -> None:
     if trusted and not trusted.yes:
         raise Refused(trusted.why)
     offered = seen.audience.presentation.buttons
-    if offered is not None and verb not in offered:
+    if offered is not None and verb not in offered_verbs(offered):
         raise Refused(f"the Notifications about this run do not offer {verb}")
 
 

@@ -21,6 +21,7 @@ from ghapp.core.webhook import Command, Comment, Press, RerunAll
 from ghapp.core.wishes import AGAIN, Facts, Pull, Target, inquiry, place_of
 from ghapp.engine.desk import Desk
 from ghapp.engine.gather import People, Runs
+from ghapp.errors import DeliveryError
 from ghapp.metrics import CommandResult, Metrics
 from ghapp.ports import Delivery, GitHub
 
@@ -109,12 +110,10 @@ class Requests:
 
     async def comment(self, command: Comment, delivery: Delivery) -> None:
         """Judges the commands of a comment, once; shows at once that they were read."""
-        said = comments.commands(command.text)
         people = People(github=self.github, repository=_repository(command.repository))
         async with asyncio.timeout(GATHER_LIMIT):
-            pull = await people.pull(command.number) if said else None
-            rows = await self._discussed(command, pull) if pull else ()
-        if pull is None or not discussion.concerns_us(said, known=bool(rows)):
+            said, pull, rows = await self._heard(command, people)
+        if pull is None or not said:
             await self.desk.commit(_nothing, delivery=delivery.guid)
             return
         await self.desk.commit(partial(_this, discussion.acknowledge(command)))
@@ -132,6 +131,15 @@ class Requests:
             decision = await self.desk.commit(decide, delivery=delivery.guid)
         for verb in discussion.verbs(said):
             self._count(verb, command.login, _only(decision, verb), how=COMMENT)
+
+    async def _heard(
+        self, command: Comment, people: People
+    ) -> tuple[tuple[Said, ...], Pull | None, Sequence[Seen]]:
+        """The commands that are meant for us, the pull request, and the runs that it has."""
+        said = comments.commands(command.text)
+        pull = await people.pull(command.number) if said else None
+        rows = await self._discussed(command, pull) if pull else ()
+        return discussion.for_us(said, rows, self.desk.rules), pull, rows
 
     async def _discussed(self, command: Comment, pull: Pull) -> Sequence[Seen]:
         """The runs on the newest commit of a pull request, and on the one that it became."""
@@ -174,9 +182,11 @@ class Requests:
     async def excuse(self, command: Command | None, reason: str, delivery: Delivery) -> None:
         """What cannot be judged is not done, and whoever asked is told so."""
 
+        meant = await self._meant(command) if isinstance(command, Comment) else ()
+
         async def decide() -> Decision:
             if isinstance(command, Comment):
-                return discussion.excuse(command, comments.commands(command.text), reason)
+                return discussion.excuse(command, meant, reason)
             if not isinstance(command, Press | RerunAll):
                 return NOTHING
             targets = tuple(Target(seen=row) for row in await self._clicked(command))
@@ -184,8 +194,17 @@ class Requests:
             return commands.excuse(command, reason, targets, at=at, rules=rules)
 
         await self.desk.commit(decide, delivery=delivery.guid)
-        for verb in _asked_for(command):
+        for verb in _asked_for(command, meant):
             self.metrics.command(verb, "failed")
+
+    async def _meant(self, command: Comment) -> tuple[Said, ...]:
+        """The commands that are surely for us, if not even that can be found out now."""
+        people = People(github=self.github, repository=_repository(command.repository))
+        try:
+            async with asyncio.timeout(GATHER_LIMIT):
+                return (await self._heard(command, people))[0]
+        except (DeliveryError, TimeoutError):
+            return discussion.for_us(comments.commands(command.text), (), self.desk.rules)
 
     def _is_on_github(self, seen: Seen) -> bool:
         revision = seen.look.revision
@@ -229,9 +248,9 @@ def _only(decision: Decision, verb: Verb) -> Decision:
     return Decision(audit=tuple(one for one in decision.audit if one.verb is verb))
 
 
-def _asked_for(command: Command | None) -> Iterable[Verb]:
+def _asked_for(command: Command | None, meant: Sequence[Said]) -> Iterable[Verb]:
     if isinstance(command, Comment):
-        return discussion.verbs(comments.commands(command.text))
+        return discussion.verbs(meant)
     verb = commands.verb_of(command) if isinstance(command, Press | RerunAll) else None
     return (verb,) if verb else ()
 

@@ -162,6 +162,10 @@ def test_what_is_held_can_be_released_and_not_promoted() -> None:
 def test_documents_choose_among_what_is_possible() -> None:
     assert labels(GOOD, Verb.HOLD, Verb.PROMOTE) == ["Promote to staging", "Hold staging"]
     assert labels(GOOD, Verb.CANCEL, Verb.APPROVE, Verb.UNHOLD) == []
+    waiting = Gate(environment="staging", votes=1, needed=2)
+    assert labels(GOOD, Verb.PROMOTE, gate=waiting) == ["Approve staging"]
+    held = Gate(environment="staging", held="ann")
+    assert labels(GOOD, Verb.HOLD, gate=held) == ["Release staging"]
     failed = run_look(Phase.FAILED, verbs=(Verb.RERUN, Verb.RERUN_FAILED))
     assert labels(failed) == ["Re-run", "Re-run failed tasks"]
     assert labels(failed, Verb.RERUN_FAILED) == ["Re-run failed tasks"]

@@ -14,7 +14,7 @@ from ghapp.core.access import AccessPolicy, AccessPolicySpec, AccessRule, Person
 from ghapp.core.answers import written
 from ghapp.core.ballots import Ballot, ok_to_test_key
 from ghapp.core.decide import Decision, Rules
-from ghapp.core.discussion import LINES_LIMIT, amended, concerns_us, plan
+from ghapp.core.discussion import LINES_LIMIT, amended, for_us, plan
 from ghapp.core.effects import Answer, Cancel, Promote, React, Rerun
 from ghapp.core.model import Observation, Phase, Verb
 from ghapp.core.seen import Seen
@@ -248,12 +248,27 @@ def test_a_later_push_needs_it_anew() -> None:
 # -- whether it is for us -------------------------------------------------------------------------
 
 
-def test_other_tools_have_commands_of_the_same_names() -> None:
-    plain, ours = comments.commands("/test"), comments.commands("/checkrail test")
-    assert not concerns_us(plain, known=False)
-    assert concerns_us(plain, known=True)
-    assert concerns_us(ours, known=False)
-    assert not concerns_us((), known=True)
+@pytest.mark.parametrize(
+    ("text", "looks", "ours"),
+    [
+        ("/test", (), 0),
+        ("/checkrail test", (), 1),
+        ("/checkrail lgtm", (), 1),
+        ("/test", (FAILED,), 1),
+        ("/promote", (FAILED,), 1),
+        ("/approve", (FAILED,), 0),
+        ("/hold cancel", (SHOP,), 0),
+        ("/approve\n/checkrail approve", (FAILED,), 1),
+        ("/approve", (SHOP,), 1),
+        ("/hold staging", (SHOP,), 1),
+        ("/lgtm", (SHOP,), 0),
+    ],
+)
+def test_other_tools_have_commands_of_the_same_names(
+    text: str, looks: tuple[Observation, ...], ours: int
+) -> None:
+    rows = [row(look, WITH_PIPELINE) for look in looks]
+    assert len(for_us(comments.commands(text), rows, WITH_PIPELINE)) == ours
 
 
 def test_that_it_was_read_is_shown_once() -> None:

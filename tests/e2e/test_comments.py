@@ -170,3 +170,18 @@ async def test_two_of_a_team_or_the_owners_promote_and_not_the_author(tmp_path: 
             await until(lambda: pulls)
             await worked_off(product)
             assert len(pulls) == 1
+
+
+async def test_what_cannot_be_judged_is_said_and_not_done(tmp_path: Path) -> None:
+    async with world(tmp_path) as w, w.running() as product:
+        pull = pull_request(w)
+        w.run_through(w.pipelinerun("first"), "Failed")
+        await ended(w)
+        w.kube.deny("get", "pipelineruns")
+        w.github.comment("acme/shop", pull.number, "/retest\n/lgtm", "dev")
+        await until(lambda: answers(w))
+        await worked_off(product)
+        (answer,) = answers(w)
+        assert "`/retest`: **dev**: this cannot be judged" in answer
+        assert "403" in answer
+        assert len(runs(w)) == 1
