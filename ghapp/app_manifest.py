@@ -17,6 +17,7 @@ from ghapp.ports import SinkType
 
 BASE: Final[Mapping[str, str]] = {
     "metadata:read": "who clicked, and what that person may do in the repository",
+    "issues:read": "GitHub tells of comments on pull requests whoever may read those on issues",
     "members:read": "whether who clicked is in a team that an AccessPolicy names",
     "contents:read": "who owns a path that an AccessPolicy names, and who made a commit",
     "pull_requests:read": "whether a pull request is open, and by whom, before it is run again",

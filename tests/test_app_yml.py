@@ -135,8 +135,8 @@ def sink(**permissions: str) -> SinkType:
 
 
 def test_two_sinks_that_need_the_same_share_its_highest_level_and_both_reasons() -> None:
-    asked = app_manifest.permissions([sink(issues__write="tells"), sink(issues__read="listens")])
-    assert asked["issues"] == ("write", ["listens", "tells"])
+    asked = app_manifest.permissions([sink(statuses__write="tells"), sink(statuses__read="listens")])
+    assert asked["statuses"] == ("write", ["listens", "tells"])
 
 
 def test_a_permission_without_a_level_is_refused() -> None:

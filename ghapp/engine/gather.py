@@ -163,7 +163,12 @@ class People:
 
     async def _authors(self, commit: str, pull: Pull | None) -> frozenset[str] | None:
         """Who made a commit and its pull request; None where GitHub cannot say whose it is."""
-        found = await self._get(f"{self._path}/commits/{quote(commit, safe='')}")
+        try:
+            found = await self._get(f"{self._path}/commits/{quote(commit, safe='')}")
+        except Reject as error:
+            if error.status != 422:  # "No commit found for SHA": it was force-pushed away
+                raise
+            return None
         author = str(((found or {}).get("author") or {}).get("login", "")).lower()
         if not author:
             return None
