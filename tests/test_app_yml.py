@@ -135,7 +135,9 @@ def sink(**permissions: str) -> SinkType:
 
 
 def test_two_sinks_that_need_the_same_share_its_highest_level_and_both_reasons() -> None:
-    asked = app_manifest.permissions([sink(statuses__write="tells"), sink(statuses__read="listens")])
+    asked = app_manifest.permissions(
+        [sink(statuses__write="tells"), sink(statuses__read="listens")]
+    )
     assert asked["statuses"] == ("write", ["listens", "tells"])
 
 

@@ -266,6 +266,8 @@ class Promote(_Asked, tag="promote", frozen=True, kw_only=True):
     version: str
     repository: Repository
     base_branch: str
+    back: bool = False
+    """It ran there before: a rollback."""
 
     @property
     def marker(self) -> str:

@@ -74,8 +74,8 @@ class Pull:
     head: str
     """Its newest commit."""
     author: str
-    author_role: str
-    """Of the author, on the repository."""
+    author_role: str = "none"
+    """Of the author, on the repository; none, as long as nobody asked."""
     base: str = ""
     """The branch that it shall go into."""
     open: bool = True
@@ -287,6 +287,8 @@ def _check_pull(wish: Wish, seen: Seen, facts: Facts) -> None:
     revision = seen.look.revision
     assert revision is not None
     pull = wish.pull or facts.pulls.get(revision.pull_request or 0)
+    if pull is None and revision.pull_request:
+        raise Refused(f"its pull request {revision.pull_request} cannot be found")
     if pull is None or (pull.merged and revision.commit == pull.trial):
         return
     name = f"pull request {pull.number}"
@@ -402,7 +404,7 @@ class _Judge:
         if count < needed:
             gate = Gate(environment=place, votes=count, needed=needed)
             return self._counted(ballot, count, needed, gate)
-        effect = self._promotion(following, seen.look.version, "promote")
+        effect = self._promotion(following, seen.look.version, Verb.PROMOTE)
         return self._on_its_way(effect, ballot)
 
     def _votes_needed(self) -> int:
@@ -426,14 +428,15 @@ class _Judge:
         ballot, count = self._vote(_rollback_key(home, version), needed)
         if count < needed:
             return self._counted(ballot, count, needed, self.seen.gate)
-        return self._on_its_way(self._promotion(home, version, "rollback"), ballot)
+        return self._on_its_way(self._promotion(home, version, Verb.ROLLBACK), ballot)
 
-    def _promotion(self, to: Next, version: str, why: str) -> Promote:
+    def _promotion(self, to: Next, version: str, verb: Verb) -> Promote:
         strategy = to.promotion.strategy.pull_request
         return Promote(
             subject=self.seen.look.subject,
             login=self.facts.person.login,
-            token=_hashed(f"{why}|{self.wish.request}"),
+            token=_hashed(f"{verb}|{self.wish.request}"),
+            back=verb is Verb.ROLLBACK,
             pipeline=to.pipeline.id,
             environment=to.environment.name,
             version=version,

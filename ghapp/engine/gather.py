@@ -7,7 +7,7 @@ costs one request, a team or an owned path one or two more, and most requests ne
 import base64
 import binascii
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -128,21 +128,24 @@ class People:
         return role if role in access.LEVELS else str(answer.get("permission", "none"))
 
     async def pull(self, number: int) -> Pull | None:
-        """A pull request of the repository, as it is now."""
+        """A pull request of the repository, as it is now; who its author is, `with_author` asks."""
         found = await self._get(f"{self._path}/pulls/{number}")
         if found is None:
             return None
-        author = str((found.get("user") or {}).get("login", ""))
         return Pull(
             number=number,
             head=str(found["head"]["sha"]),
-            author=author,
-            author_role=await self.role(author) if author else "none",
+            author=str((found.get("user") or {}).get("login", "")),
             base=str((found.get("base") or {}).get("ref", "")),
             open=found.get("state") == "open",
             trial=str(found.get("merge_commit_sha") or ""),
             merged=bool(found.get("merged")),
         )
+
+    async def with_author(self, pull: Pull) -> Pull:
+        """The pull request, with what its author may do here."""
+        role = await self.role(pull.author) if pull.author else "none"
+        return replace(pull, author_role=role)
 
     async def person(
         self, login: str, inquiry: Inquiry, *, commit: str, pull: Pull | None

@@ -118,6 +118,7 @@ class Requests:
             return
         await self.desk.commit(partial(_this, discussion.acknowledge(command)))
         async with asyncio.timeout(GATHER_LIMIT):
+            pull = await people.with_author(pull)
             facts = await self._facts_of_comment(command, said, people, pull, rows, delivery)
 
         async def decide() -> Decision:
@@ -269,7 +270,8 @@ async def _pulls(people: People, rows: Sequence[Seen]) -> dict[int, Pull]:
         if row.look.revision and row.look.revision.pull_request
     }
     found = [await people.pull(number) for number in sorted(numbers)]
-    return {pull.number: pull for pull in found if pull is not None}
+    known = [await people.with_author(pull) for pull in found if pull is not None]
+    return {pull.number: pull for pull in known}
 
 
 async def _nothing() -> Decision:

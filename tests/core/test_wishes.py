@@ -308,6 +308,14 @@ def test_a_click_that_came_too_late_or_is_about_a_strangers_code_is_refused(
     assert why in run.summary
 
 
+def test_a_pull_request_that_cannot_be_found_is_nobodys() -> None:
+    run = of_pull()
+    run.pulls = {}
+    run.click("rerun")
+    assert not reruns(run)
+    assert "its pull request 5 cannot be found" in run.summary
+
+
 def test_what_runs_can_be_cancelled_whatever_became_of_the_pull_request() -> None:
     run = of_pull(Phase.RUNNING, open=False, head=LATER, role="none")
     run.click("cancel")

@@ -167,6 +167,7 @@ async def test_roll_back_proposes_the_version_that_ran_well_before(tmp_path: Pat
         await until(lambda: pulls)
         (pull,) = pulls.values()
         assert pull.title == "Promote apps/shop in dev to 1.1.0"
+        assert "It goes back to the version that ran well there before." in (pull.body or "")
         branch = "promotion-apps-shop-dev"
         changed = w.github.file("acme/gitops", "dev/shop.yaml", branch).decode()
         assert changed == marked.replace("1.2.0", "1.1.0")
