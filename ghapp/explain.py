@@ -24,11 +24,11 @@ from ghapp.core.case import Case
 from ghapp.core.decide import Rules, decide
 from ghapp.core.effects import EmitEvent, SetCheck
 from ghapp.core.github_body import body
+from ghapp.core.judgement import Permit, permit
 from ghapp.core.model import Observation, Revision
 from ghapp.core.seen import Seen
 from ghapp.core.source import Adapter, Context, Find, Resource, Tried
 from ghapp.core.trust import Trusted
-from ghapp.core.wishes import Permit, permit
 from ghapp.errors import ConfigError
 
 FILE_LIMIT: Final = 16 * 1024 * 1024

@@ -9,10 +9,11 @@ from datetime import datetime
 
 from ghapp.core.ballots import Ballot
 from ghapp.core.decide import NOTHING, Decision, Rules, noticed
+from ghapp.core.judgement import judged
 from ghapp.core.model import Observation, Verb
 from ghapp.core.seen import Notice, Seen
 from ghapp.core.webhook import Press, RerunAll
-from ghapp.core.wishes import DOING, Facts, Target, Wish, audited, cannot, judged, stamp
+from ghapp.core.wishes import DOING, Facts, Target, Wish, audited, cannot, stamp
 
 PRESSED = frozenset(DOING) - {Verb.OK_TO_TEST}
 """Verbs that a button can have."""

@@ -18,11 +18,12 @@ from ghapp.core.commands import check_name
 from ghapp.core.comments import Said, Word
 from ghapp.core.decide import NOTHING, Audited, Decision, Rules
 from ghapp.core.effects import Answer, React, Reply
+from ghapp.core.judgement import judged
 from ghapp.core.model import Conclusion, Phase, Repository, Verb
 from ghapp.core.pipeline import next_environment, own_environment
 from ghapp.core.seen import Seen
 from ghapp.core.webhook import Comment
-from ghapp.core.wishes import Facts, Pull, Target, Wish, cannot, judged, place_of, stamp
+from ghapp.core.wishes import Facts, Pull, Target, Wish, cannot, place_of, stamp
 from ghapp.errors import Refused
 
 LINES_LIMIT: Final = 30

@@ -18,10 +18,11 @@ from ghapp.core import access, ballots, owners
 from ghapp.core.access import Person
 from ghapp.core.ballots import Ballot
 from ghapp.core.decide import Rules
+from ghapp.core.deeds import ballot_keys
 from ghapp.core.model import Repository, Verb
 from ghapp.core.seen import Seen
 from ghapp.core.source import Pieces, Resource
-from ghapp.core.wishes import AGAIN, Inquiry, Plans, Pull, Target, ballot_keys
+from ghapp.core.wishes import AGAIN, Inquiry, Plans, Pull, Target
 from ghapp.errors import Reject, Retry
 from ghapp.ports import Clusters, GitHub, Kube, Store
 

@@ -1,6 +1,6 @@
 """What people ask for on GitHub, with a click or in a comment: gather, judge, commit.
 
-Gathering facts is the only IO (`gather`); the judgement is `core.commands` and `core.discussion`.
+Gathering facts is the only IO (`gather`); what follows, `core.commands` and `core.discussion` say.
 People are asked about once, before; the runs are read anew each time that it is decided.
 """
 

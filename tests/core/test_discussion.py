@@ -7,6 +7,8 @@ import dataclasses
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from ghapp.core import comments, discussion
@@ -15,7 +17,7 @@ from ghapp.core.answers import written
 from ghapp.core.ballots import Ballot, ok_to_test_key
 from ghapp.core.decide import Decision, Rules
 from ghapp.core.discussion import LINES_LIMIT, amended, for_us, plan
-from ghapp.core.effects import Answer, Cancel, Promote, React, Rerun
+from ghapp.core.effects import Answer, Cancel, Promote, React, Rerun, SetCheck
 from ghapp.core.model import Observation, Phase, Verb
 from ghapp.core.seen import Seen
 from ghapp.core.webhook import Comment
@@ -310,3 +312,56 @@ def test_lines_of_an_answer_are_replaced_one_by_one() -> None:
 
 def test_an_answer_fits_into_a_comment() -> None:
     assert len(written(99, [(n, "x" * 9_000) for n in range(LINES_LIMIT)])) < 65_536
+
+
+# -- what never happens ---------------------------------------------------------------------------
+
+LINES = st.sampled_from(
+    [
+        "/test",
+        "/retest lint",
+        "/cancel",
+        "/ok-to-test",
+        "/ok-to-test fffffff",
+        "/promote staging",
+        "/approve",
+        "/hold",
+        "/unhold staging",
+        "/rollback",
+        "/help",
+        "/checkrail nonsense",
+        "> /test",
+        "words",
+    ]
+)
+
+
+@settings(max_examples=200)
+@given(
+    said=st.lists(LINES, max_size=12),
+    role=st.sampled_from(["none", "read", "triage", "write", "admin"]),
+    stranger=st.booleans(),
+    is_open=st.booleans(),
+)
+def test_whatever_is_written_only_what_is_allowed_is_done_and_everything_is_answered(
+    said: list[str], role: str, stranger: bool, is_open: bool
+) -> None:
+    pull = Pull(
+        number=5,
+        head=COMMIT,
+        author="zoe",
+        author_role="read" if stranger else "write",
+        open=is_open,
+    )
+    decision = say("\n".join(said), FAILED, GOING, SHOP, role=role, pull=pull)
+    done = [one for one in decision.effects if not isinstance(one, Answer | SetCheck)]
+    if role not in ("write", "admin"):
+        assert not done
+        assert not decision.ballots
+        assert not decision.seen
+    if not is_open:
+        assert not any(isinstance(one, Rerun) for one in done)
+    if stranger and "/ok-to-test" not in said:
+        assert not any(isinstance(one, Rerun) for one in done)
+    assert len(lines(decision)) >= len(comments.commands("\n".join(said)))
+    assert len({one.key for one in decision.effects}) <= len(decision.effects)
