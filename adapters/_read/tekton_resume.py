@@ -35,7 +35,7 @@ def resumed(spec: Mapping[str, Any], parts: Iterable[Mapping[str, Any]]) -> dict
         _cannot("only a run with a pipelineSpec of its own can be made without some of its tasks")
     tasks, last = _objects(pipeline, "tasks"), _objects(pipeline, "finally")
     ran = _ran(parts)
-    done = _done(tasks, ran)
+    done = _done(tasks, ran, kept=_named_in(pipeline.get("results")))
     kept = [task for task in tasks if _name(task) not in done]
     if not done:
         _cannot("no task could be left out")
@@ -47,7 +47,6 @@ def resumed(spec: Mapping[str, Any], parts: Iterable[Mapping[str, Any]]) -> dict
         **pipeline,
         "tasks": [known.filled(_unordered(task, done)) for task in kept],
         **({"finally": [known.filled(task) for task in last]} if last else {}),
-        **({"results": known.filled(pipeline["results"])} if pipeline.get("results") else {}),
     }
     return {**spec, "pipelineSpec": cut, **_task_run_specs(spec, done)}
 
@@ -77,9 +76,15 @@ def _ran(parts: Iterable[Mapping[str, Any]]) -> dict[str, list[ChildRun]]:
     return ran
 
 
-def _done(tasks: Sequence[Mapping[str, Any]], ran: Mapping[str, list[ChildRun]]) -> frozenset[str]:
-    """What succeeded, with everything before it: after a failure that is repeated comes more."""
-    good = {_name(task) for task in tasks if _succeeded(ran.get(_name(task), []))}
+def _done(
+    tasks: Sequence[Mapping[str, Any]], ran: Mapping[str, list[ChildRun]], *, kept: set[str]
+) -> frozenset[str]:
+    """What succeeded, with everything before it: after a failure that is repeated comes more.
+
+    `kept` has to be there: Tekton takes no result of a pipeline that is not a task's result, and
+    whoever reads the run's results must find what a whole run would have given.
+    """
+    good = {_name(task) for task in tasks if _succeeded(ran.get(_name(task), []))} - kept
     before = {_name(task): _after(task) for task in tasks}
     while True:
         closed = {name for name in good if before[name] <= good}
@@ -97,7 +102,12 @@ def _after(task: Mapping[str, Any]) -> set[str]:
     """The tasks that it comes after: by its wish, and because it uses what they gave."""
     wish = task.get("runAfter")
     names = {str(name) for name in wish} if isinstance(wish, list) else set()
-    return names | {match[1] for text in _texts(task) for match in _VARIABLE.finditer(text)}
+    return names | _named_in(task)
+
+
+def _named_in(value: Any) -> set[str]:
+    """The tasks whose results or status are used."""
+    return {match[1] for text in _texts(value) for match in _VARIABLE.finditer(text)}
 
 
 def _texts(value: Any) -> Iterable[str]:

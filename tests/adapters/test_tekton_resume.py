@@ -26,10 +26,14 @@ def ran(task: str, status: str = "True", **results: Any) -> Json:
             "uid": f"uid-{task}",
             "creationTimestamp": "2026-05-04T02:00:00Z",
             "labels": {"tekton.dev/pipelineTask": task},
-            "ownerReferences": [{"kind": "PipelineRun", "name": "r", "uid": "u"}],
+            "ownerReferences": [
+                {"kind": "PipelineRun", "name": "r", "uid": "u", "controller": True}
+            ],
         },
         "status": {
             "conditions": [{"type": "Succeeded", "status": status}],
+            "startTime": "2026-05-04T02:00:00Z",
+            "completionTime": "2026-05-04T02:00:30Z",
             "results": [{"name": name, "value": value} for name, value in results.items()],
         },
     }
@@ -104,11 +108,13 @@ def test_results_are_written_in_as_tekton_would_have_done(asked: Any, written: A
     assert value_of(cut) == written
 
 
-def test_results_of_the_pipeline_are_kept() -> None:
+def test_a_task_that_gives_the_pipelines_results_runs_again() -> None:
     results = [{"name": "image", "value": "$(tasks.build.results.image)"}]
-    given = spec(task("build"), task("test"), pipeline={"results": results})
-    cut = resumed(given, [ran("build", image="i"), BAD])
-    assert cut["pipelineSpec"]["results"] == [{"name": "image", "value": "i"}]
+    tasks = (task("lint"), task("build"), task("sign", "build"), task("test"))
+    parts = [ran("lint"), ran("build", image="i"), ran("sign"), BAD]
+    cut = resumed(spec(*tasks, pipeline={"results": results}), parts)
+    assert names(cut) == ["build", "sign", "test"]
+    assert cut["pipelineSpec"]["results"] == results
 
 
 @pytest.mark.parametrize(
