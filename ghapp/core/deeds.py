@@ -86,6 +86,8 @@ class Deed:
             raise Refused("it has finished already")
         if verb in AGAIN and not look.phase.finished:
             raise Refused("it is still going; cancel it first")
+        if verb is Verb.RERUN_FAILED and look.phase is Phase.SUCCEEDED:
+            raise Refused("nothing of it has failed")
         if verb not in plans:
             raise Refused(f"a {look.subject.kind} has nothing of the kind")
         if self.target.manifest is None:

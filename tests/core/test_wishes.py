@@ -363,6 +363,13 @@ def test_a_re_run_of_what_can_only_be_reconciled_needs_both() -> None:
     assert not any(isinstance(effect, Reconcile) for effect in strict.effects.values())
 
 
+def test_of_what_succeeded_nothing_failed() -> None:
+    run = house(run_look(Phase.SUCCEEDED))
+    run.click("rerun-failed")
+    assert not reruns(run)
+    assert "nothing of it has failed" in run.summary
+
+
 # -- what has to be asked about people ------------------------------------------------------------
 
 
