@@ -184,7 +184,7 @@ class People:
             try:
                 self._teams[key] = await self._membership(team, login)
             except Reject as error:
-                if error.status != 403:
+                if error.status not in _NOT_GRANTED:
                     raise
                 unknown[team] = f"who is in {team} may not be read: {error.reason}"
                 return False
@@ -249,6 +249,8 @@ class People:
             raise
 
 
+_NOT_GRANTED: Final = frozenset({403, 422})
+"""GitHub forbids the question, or gives out no token with which it could be asked."""
 FOLDERS_LIMIT: Final = 8
 """OWNERS files that are looked for, from the root downwards."""
 YAML_LIMIT: Final = 64 * 1024

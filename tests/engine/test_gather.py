@@ -81,6 +81,19 @@ async def test_what_the_app_may_not_read_is_said_and_admits_nobody(
     assert "who is in acme/release may not be read" in found.unknown["acme/release"]
 
 
+async def test_an_app_that_was_never_granted_to_read_members_says_so(
+    github: GitHub, github_installation: Installation, github_clock: Clock
+) -> None:
+    del github_installation
+    github.create_user("ann")
+    few = {"metadata": "read", "contents": "write", "pull_requests": "write"}
+    app = github.create_app("lean", few, (), webhook_url="http://127.0.0.1:1", webhook_secret="s")
+    github.install(app, "acme")
+    async with opened(github, app, github_clock) as lean:
+        found = await ask(People(github=lean.client, repository=SHOP), "ann", teams=("acme/a",))
+    assert "the App lacks members:read" in found.unknown["acme/a"]
+
+
 async def test_code_owners_count_before_owners_files(people: People, github: GitHub) -> None:
     for login in ("ann", "bob", "cas"):
         github.create_user(login)
