@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
+import msgspec
 from msgspec import field
 from msgspec.structs import replace
 
-from adapters._read import copies, meta, tekton, tekton_family
+from adapters._read import copies, meta, tekton, tekton_family, tekton_resume
 from adapters._read.meta import Condition, Metadata, Read
 from adapters._read.revision import Named, revision, trace
 from adapters._read.tekton import PIPELINE_RUN, ChildRun, Standing, TaskRef, TaskRunStatus
@@ -28,7 +29,17 @@ from ghapp.core.model import (
     SubjectType,
     Verb,
 )
-from ghapp.core.source import Adapter, Asked, Child, Context, Create, Patch, Resource, Tried
+from ghapp.core.source import (
+    Adapter,
+    Asked,
+    Child,
+    Context,
+    Create,
+    Patch,
+    PieceRef,
+    Resource,
+    Tried,
+)
 from ghapp.errors import Refused
 
 RESOURCE: Final = Resource("tekton.dev", "v1", "pipelineruns", PIPELINE_RUN, ("v1beta1",))
@@ -84,6 +95,7 @@ class ChildReference(Read, frozen=True, kw_only=True, gc=False):
 
     name: str = ""
     kind: str = ""
+    api_version: str = ""
     pipeline_task_name: str = ""
 
 
@@ -143,6 +155,7 @@ def observe(run: PipelineRun, context: Context) -> Observation | None:
     notes, labels = meta.annotations(run.metadata), meta.labels(run.metadata)
     claim = revision(notes, labels, spec.params, status.values)
     name, parts = run_name(run), _family(run, context)
+    steps = _steps(run, parts.own, standing.phase)
     return Observation(
         subject=meta.subject(run.metadata, kind=RESOURCE.kind, cluster=context.cluster),
         resource=meta.served(RESOURCE, run.api_version).id,
@@ -158,7 +171,7 @@ def observe(run: PipelineRun, context: Context) -> Observation | None:
         message="It was deleted before it finished." if gone else found.message,
         conclusion=standing.conclusion,
         revision=claim,
-        steps=_steps(run, parts.own, standing.phase),
+        steps=steps,
         logs=() if gone or not standing.phase.finished else _logs(run, parts),
         logs_when=meta.logs_when(run.metadata),
         results=tekton.results(status.values),
@@ -166,7 +179,7 @@ def observe(run: PipelineRun, context: Context) -> Observation | None:
         dashboard_url=meta.dashboard_url(run.metadata, kind=RESOURCE.kind),
         chain=meta.chain(run.metadata),
         rerun_of=notes.rerun_of_uid,
-        verbs=() if gone else _verbs(run, standing.phase),
+        verbs=() if gone else _verbs(run, standing.phase, steps),
     )
 
 
@@ -244,10 +257,20 @@ def _verdict(found: Condition) -> tuple[Phase, Conclusion | None]:
 _STOPPING: Final = frozenset({"Cancelled", "CancelledRunFinally", "StoppedRunFinally"})
 
 
-def _verbs(run: PipelineRun, phase: Phase) -> tuple[Verb, ...]:
+def _verbs(run: PipelineRun, phase: Phase, steps: Sequence[Step]) -> tuple[Verb, ...]:
     if phase.finished:
-        return (Verb.RERUN,)
+        return (Verb.RERUN, Verb.RERUN_FAILED) if _partly(run, phase, steps) else (Verb.RERUN,)
     return () if (run.spec or NO_SPEC).status in _STOPPING else (Verb.CANCEL,)
+
+
+def _partly(run: PipelineRun, phase: Phase, steps: Sequence[Step]) -> bool:
+    """Whether some of it may be left out the next time; looked into when somebody asks for it."""
+    spec = run.spec or NO_SPEC
+    if phase is Phase.SUCCEEDED or spec.pipeline_ref or not spec.pipeline_spec:
+        return False
+    last = {task.name for task in spec.pipeline_spec.last or ()}
+    good = [step for step in steps if step.phase is Phase.SUCCEEDED and not step.skipped]
+    return any(step.name not in last for step in good)
 
 
 # --- steps --------------------------------------------------------------------------------------
@@ -421,11 +444,39 @@ def _did_not_run(name: str, skipped: SkippedTask | None, phase: Phase) -> Step:
 
 def rerun(manifest: Mapping[str, Any], subject: Subject, asked: Asked) -> Create:
     """A clean copy of the run under a name of its own."""
+    return _copy(manifest, copies.plain(manifest, "spec"), subject, asked)
+
+
+def rerun_failed(manifest: Mapping[str, Any], subject: Subject, asked: Asked) -> Create:
+    """A copy without the tasks that succeeded, where the others can do without them."""
+    if len(pieces(manifest)) > tekton_resume.PARTS_LIMIT:
+        raise Refused(f"it has more than {tekton_resume.PARTS_LIMIT} parts; Re-run repeats all")
+    spec = tekton_resume.resumed(copies.plain(manifest, "spec"), asked.pieces)
+    return _copy(manifest, spec, subject, asked)
+
+
+def pieces(manifest: Mapping[str, Any]) -> tuple[PieceRef, ...]:
+    """The TaskRuns and the like that the run says it is made of."""
+    try:
+        run = msgspec.convert(manifest, PipelineRun)
+    except msgspec.ValidationError:
+        return ()  # `rerun_failed` says so
+    kinds = {each.kind: each for each in (TASK_RUNS, CUSTOM_RUNS, RESOURCE)}
+    return tuple(
+        PieceRef(resource=meta.served(kinds[child.kind], child.api_version).id, name=child.name)
+        for child in (run.status or NO_STATUS).child_references or ()
+        if child.kind in kinds
+    )
+
+
+def _copy(
+    manifest: Mapping[str, Any], spec: Mapping[str, Any], subject: Subject, asked: Asked
+) -> Create:
     run = copies.same_object(manifest, subject, PipelineRun)
     copies.refuse_child(run.metadata, kind=PIPELINE_RUN)
     return copies.copy(
         manifest,
-        tekton.without_status(copies.plain(manifest, "spec")),
+        tekton.without_status(dict(spec)),
         resource=meta.served(RESOURCE, run.api_version),
         subject=subject,
         asked=asked,
@@ -464,6 +515,8 @@ ADAPTER: Final = Adapter(
         Child(resource=RESOURCE, reads=ChildPipelineRun, parent=tekton_family.maker_uid),
     ),
     rerun=rerun,
+    rerun_failed=rerun_failed,
+    pieces=pieces,
     cancel=cancel,
     resolution=resolution,
     documentation="A PipelineRun: one run of a pipeline; its TaskRuns are the steps.",

@@ -22,14 +22,15 @@ from aiohttp import web
 from ghapp import config, discovery, rotation
 from ghapp import log as logs
 from ghapp.compiled import compile_documents
-from ghapp.core.commands import Plans
 from ghapp.core.decide import Rules
 from ghapp.core.model import Verb
 from ghapp.core.provider import GitHubApp, Provider
 from ghapp.core.source import Adapter, Resource
+from ghapp.core.wishes import Plans
 from ghapp.engine.clusters import Fleet
 from ghapp.engine.configuration import Configuration
 from ghapp.engine.desk import Desk
+from ghapp.engine.gather import Runs
 from ghapp.engine.inbox import Inbox
 from ghapp.engine.kube import KubeClient
 from ghapp.engine.kube import open_session as open_kube_session
@@ -40,6 +41,7 @@ from ghapp.engine.posted import Postbox
 from ghapp.engine.providers import Credentials, Providers
 from ghapp.engine.reach import Reach
 from ghapp.engine.reconcile import Source
+from ghapp.engine.requests import Requests
 from ghapp.engine.selection import Selection
 from ghapp.engine.statuses import Statuses
 from ghapp.engine.upkeep import Upkeep
@@ -221,6 +223,7 @@ class _Builder:
             horizon=store.born - HISTORY,
             pipelines=documents.pipelines,
             trust=documents.trust,
+            access=documents.access,
             listening=compiled.listening,
             dashboard_url=settings.dashboard_url,
         )
@@ -363,7 +366,7 @@ class _Builder:
         """What the environment sets up, and what does what people ask for."""
         chosen: dict[str, Mapping[str, Any]] = {"cluster": {}}
         if "github" in ports:
-            chosen |= {"github-check": {}, "promotion": {}}
+            chosen |= {"github-check": {}, "github-reply": {}, "promotion": {}}
             chosen |= {"logs": {}} if self.settings.logs else {}
         if self.settings.cdevents_sink:
             chosen["cdevents"] = {"url": self.settings.cdevents_sink}
@@ -381,18 +384,19 @@ class _Builder:
     ) -> Inbox | None:
         if self.role == "controller":
             return None
-        return Inbox(
-            desk=desk,
-            github=apps.home,
-            postbox=Postbox.of(adapters, desk=desk, clusters=clusters, metrics=metrics),
+        every = [(adapter, each) for adapter in adapters for each in adapter.resource.versions]
+        runs = Runs(
+            store=desk.store,
             clusters=clusters,
             resources=resources,
-            plans={
-                each.id: plans_of(adapter)
-                for adapter in adapters
-                for each in adapter.resource.versions
-            },
-            metrics=metrics,
+            plans={each.id: plans_of(adapter) for adapter, each in every},
+            pieces={each.id: adapter.pieces for adapter, each in every if adapter.pieces},
+        )
+        return Inbox(
+            desk=desk,
+            apps=apps,
+            requests=Requests(desk=desk, github=apps.home, runs=runs, metrics=metrics),
+            postbox=Postbox.of(adapters, desk=desk, clusters=clusters, metrics=metrics),
             jitter=random.random,
         )
 
@@ -544,6 +548,7 @@ def plans_of(adapter: Adapter[Any]) -> Plans:
     """What can be done to a source's objects, by verb."""
     plans = {
         Verb.RERUN: adapter.rerun,
+        Verb.RERUN_FAILED: adapter.rerun_failed,
         Verb.CANCEL: adapter.cancel,
         Verb.RECONCILE: adapter.reconcile,
     }

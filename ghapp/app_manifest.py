@@ -14,15 +14,20 @@ from typing import Any, Final
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
-from ghapp.core.webhook import INSTALLATION_EVENTS
+from ghapp.core.webhook import COMMENT_EVENT, INSTALLATION_EVENTS
 from ghapp.errors import CheckrailError
 from ghapp.ports import SinkType
 
 BASE: Final[Mapping[str, str]] = {
     "metadata:read": "who clicked, and what that person may do in the repository",
+    "issues:read": "GitHub tells of comments on pull requests whoever may read those on issues",
+    "members:read": "whether who clicked is in a team that an AccessPolicy names",
+    "contents:read": "who owns a path that an AccessPolicy names, and who made a commit",
+    "pull_requests:read": "whether a pull request is open, and by whom, before it is run again",
 }
 
 EVENTS: Final[Mapping[str, str]] = {
+    COMMENT_EVENT: "commands in comments on pull requests",
     "repository": "a repository was renamed, moved or deleted: its installation is found anew",
 }
 """Event -> reason. check_run and check_suite are not among them: an App with ``checks:write`` is
@@ -54,8 +59,8 @@ def permissions(sinks: Iterable[SinkType]) -> dict[str, tuple[str, list[str]]]:
 
 def manifest(sinks: Iterable[SinkType], *, url: str = "https://checkrail.example.com") -> Any:
     """The manifest for a checkrail at `url`; reasons are comments beside what they are for."""
-    if set(EVENTS) != INSTALLATION_EVENTS - UNLISTED:
-        raise CheckrailError("app_manifest.EVENTS and core.webhook.INSTALLATION_EVENTS differ")
+    if set(EVENTS) != {*INSTALLATION_EVENTS, COMMENT_EVENT} - UNLISTED:
+        raise CheckrailError("app_manifest.EVENTS and the events of core.webhook differ")
     asked = permissions(sink for sink in sinks if not sink.optional)
     levels = CommentedMap({name: level for name, (level, _) in asked.items()})
     for name, (_, reasons) in asked.items():

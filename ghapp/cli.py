@@ -20,6 +20,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ghapp import __version__, config, crds, discovery, explain, log, rbac, settings
+from ghapp.core import access
 from ghapp.errors import CheckrailError, ConfigError
 from ghapp.kinds import kinds
 from ghapp.ports import Dead, Store
@@ -184,11 +185,30 @@ def run(role: str) -> None:
     help="File or folder with documents.",
 )
 @click.option("-o", "--output", type=click.Choice(("text", "json")), default="text")
-def explain_(path: str, folder: Path | None, output: str) -> None:
+@click.option("--as", "login", metavar="USER", help="Say whether this person may act on it.")
+@click.option(
+    "--permission",
+    type=click.Choice(tuple(access.LEVELS)),
+    default="none",
+    help="With --as: the role on the repository.",
+)
+@click.option("--team", "teams", multiple=True, metavar="ORG/TEAM", help="With --as: is in it.")
+@click.option("--owns", multiple=True, metavar="PATH", help="With --as: owns it.")
+@click.option("--author", help="With --as: who made the commit.")
+@click.option(
+    "--action",
+    type=click.Choice(tuple(access.VERB_OF)),
+    default="rerun",
+    show_default=True,
+    help="With --as: what the person would do.",
+)
+@click.option("--environment", default="", help="With --as: where a promotion shall lead.")
+def explain_(path: str, folder: Path | None, output: str, **asking: Any) -> None:
     """Show what checkrail makes of an object: its check run and its CDEvents.
 
     Needs neither cluster nor GitHub: kubectl get pipelinerun NAME -o yaml | checkrail explain -f -
-    With -o json, one JSON object a document, on a line of its own.
+    With -o json, one JSON object a document, on a line of its own. With --as, also whether that
+    person may act on it, by TrustPolicies, Notifications and AccessPolicies.
     """
     named = ("CHECKRAIL_CLUSTER", "CHECKRAIL_DASHBOARD_URL")
     chosen = settings.read({name: os.environ[name] for name in named if name in os.environ})
@@ -197,6 +217,7 @@ def explain_(path: str, folder: Path | None, output: str) -> None:
         config=config.load(folder),
         cluster=chosen.cluster,
         dashboard_url=chosen.dashboard_url,
+        asking=_asking(**asking) if asking["login"] else None,
     )
     explained = explainer.explain(explain.read(path))
     if output == "json":
@@ -208,6 +229,26 @@ def explain_(path: str, folder: Path | None, output: str) -> None:
     console = Console()
     for one in explained:
         show(one, console)
+
+
+def _asking(
+    *,
+    login: str,
+    permission: str,
+    teams: tuple[str, ...],
+    owns: tuple[str, ...],
+    author: str | None,
+    action: access.Action,
+    environment: str,
+) -> explain.Asking:
+    person = access.Person(
+        login=login,
+        role=permission,
+        teams=frozenset(team.lower() for team in teams),
+        owns=frozenset(owns),
+        authors=frozenset({author.lower()}) if author else None,
+    )
+    return explain.Asking(person=person, action=action, environment=environment)
 
 
 @checkrail.command()

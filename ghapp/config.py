@@ -17,6 +17,7 @@ from msgspec import Struct, inspect
 
 from ghapp import documents, shape
 from ghapp.core import audience, pipeline
+from ghapp.core.access import AccessPolicy
 from ghapp.core.notification import Notification
 from ghapp.core.pipeline import Pipeline
 from ghapp.core.provider import Provider, provider_id
@@ -27,7 +28,7 @@ from ghapp.kinds import Kind, kinds, provider_types
 
 SUFFIXES: Final = frozenset({".yaml", ".yml"})
 
-Declared: TypeAlias = Pipeline | Provider | Notification | TrustPolicy
+Declared: TypeAlias = Pipeline | Provider | Notification | TrustPolicy | AccessPolicy
 """What a document says, read."""
 
 
@@ -39,6 +40,7 @@ class Config:
     providers: tuple[Provider, ...] = ()
     notifications: tuple[Notification, ...] = ()
     trust: tuple[TrustPolicy, ...] = ()
+    access: tuple[AccessPolicy, ...] = ()
 
     @classmethod
     def of(cls, declared: Iterable[Declared]) -> "Config":
@@ -49,12 +51,19 @@ class Config:
             providers=tuple(one for one in known if isinstance(one, Provider)),
             notifications=tuple(one for one in known if isinstance(one, Notification)),
             trust=tuple(one for one in known if isinstance(one, TrustPolicy)),
+            access=tuple(one for one in known if isinstance(one, AccessPolicy)),
         )
 
     @property
     def declared(self) -> tuple[Declared, ...]:
         """All of it."""
-        return (*self.pipelines, *self.providers, *self.notifications, *self.trust)
+        return (
+            *self.pipelines,
+            *self.providers,
+            *self.notifications,
+            *self.trust,
+            *self.access,
+        )
 
 
 NO_DOCUMENTS: Final = Config()
@@ -165,6 +174,8 @@ def _declared(kind: Kind, value: Mapping[str, Any], rank: int) -> Declared:
             return Pipeline(namespace=namespace, name=name, spec=spec)
         case "TrustPolicy":
             return TrustPolicy(name=name, spec=spec)
+        case "AccessPolicy":
+            return AccessPolicy(name=name, spec=spec)
         case "Notification" | "ClusterNotification" as which:
             return Notification(kind=which, namespace=namespace, name=name, spec=spec, rank=rank)
         case "Provider" | "ClusterProvider" as which:

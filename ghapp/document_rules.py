@@ -159,6 +159,23 @@ def trust_policy(value: Mapping[str, Any]) -> Iterator[Mistake]:
             yield Mistake(where, f"{shape.shown(one)} {NO_OWNER}")
 
 
+# --- AccessPolicy ---------------------------------------------------------------------------------
+
+
+def access_policy(value: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Repositories have an owner; an approval that one person may give alone is none."""
+    yield from trust_policy(value)
+    for index, rule in enumerate(_list(_object(value, "spec"), "rules")):
+        if not isinstance(rule, dict):
+            continue
+        admitted = {str(user).lower() for user in _list(rule, "users")}
+        others = any(rule.get(field) for field in ("permission", "teams", "owners"))
+        needed = rule.get("approvals", 1)
+        if admitted and not others and isinstance(needed, int) and needed > len(admitted):
+            where = ("spec", "rules", index, "approvals")
+            yield Mistake(where, f"{needed} people are asked for, and {len(admitted)} may")
+
+
 # --- Pipeline -------------------------------------------------------------------------------------
 
 

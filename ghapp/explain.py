@@ -17,12 +17,14 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ghapp import cloudevent
 from ghapp.compiled import compile_documents
 from ghapp.config import NO_DOCUMENTS, Config
-from ghapp.core import cdevents, trust
+from ghapp.core import access, cdevents, trust
+from ghapp.core.access import Action, Person
 from ghapp.core.audience import RANKS, UNHEARD, Heard, hear
 from ghapp.core.case import Case
 from ghapp.core.decide import Rules, decide
 from ghapp.core.effects import EmitEvent, SetCheck
 from ghapp.core.github_body import body
+from ghapp.core.judgement import Permit, permit
 from ghapp.core.model import Observation, Revision
 from ghapp.core.seen import Seen
 from ghapp.core.source import Adapter, Context, Find, Resource, Tried
@@ -56,6 +58,8 @@ class Explained:
     """Whether its namespace may speak for that repository; None: it claims none."""
     heard: Heard = UNHEARD
     """What the Notifications say of it."""
+    permit: Permit | None = None
+    """Whether the person who was asked about may act on it; None: nobody was."""
     skipped: str = ""
 
     def as_json(self) -> dict[str, Any]:
@@ -89,10 +93,21 @@ class Explained:
             "failures": [
                 {"document": document.id, "why": why} for document, why in self.heard.failures
             ],
+            **({"access": msgspec.to_builtins(self.permit)} if self.permit else {}),
             "milestones": [milestone.value for milestone in self.seen.told],
             "check": self.check,
             "cdevents": list(self.events),
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """Somebody who would act on it."""
+
+    person: Person
+    action: Action
+    environment: str = ""
+    """Where a promotion shall lead; empty: to the next environment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +118,7 @@ class Explainer:
     config: Config = NO_DOCUMENTS
     cluster: str = "default"
     dashboard_url: str = ""
+    asking: Asking | None = None
 
     def explain(self, documents: Sequence[dict[str, Any]]) -> list[Explained]:
         """Each document; those that are parts of others (TaskRuns), and those that others refer to
@@ -158,7 +174,27 @@ class Explainer:
             events=tuple(events),
             trusted=trusted,
             heard=heard,
+            permit=self._permit(Seen(look=claimed, version=1, audience=heard.audience)),
         )
+
+    def _permit(self, seen: Seen) -> Permit | None:
+        """What would be said to a person who acts on this run."""
+        asking = self.asking
+        if asking is None:
+            return None
+        verb, actions = access.VERB_OF[asking.action], access.asked_as(asking.action)
+        rules = Rules(
+            born=_BEGINNING,
+            horizon=_BEGINNING,
+            pipelines=self.config.pipelines,
+            trust=self.config.trust,
+            access=self.config.access,
+        )
+        found = permit(verb, actions, seen, asking.person, rules)
+        if asking.environment in ("", found.environment):
+            return found
+        there = f"it leads to {found.environment}" if found.environment else "it leads nowhere"
+        return replace(found, allowed=False, why=f"{there}, not to {asking.environment}")
 
     def _adapter(self, document: dict[str, Any]) -> Adapter[Any] | None:
         found = (adapter for adapter in self.adapters if _is(document, adapter.resource))

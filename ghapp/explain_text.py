@@ -26,6 +26,7 @@ def show(explained: Explained, console: Console) -> None:
     console.print(Panel(facts, title=Text(heading), title_align="left"))
     _show_resolution(explained, console)
     _show_audience(explained, console)
+    _show_permit(explained, console)
     if explained.check is not None:
         _show_check(explained.check, console)
     for event in explained.events:
@@ -73,6 +74,18 @@ def _show_audience(explained: Explained, console: Console) -> None:
         table.add_row(Text("failed", style="red"), Text(document.id), Text(why))
     console.print(Text("who is told, and how?", style="bold"))
     console.print(table if table.row_count else Text("nobody: no Notification is about it"))
+
+
+def _show_permit(explained: Explained, console: Console) -> None:
+    """Whether the person who was asked about may."""
+    found = explained.permit
+    if found is None:
+        return
+    console.print(Text("may this person?", style="bold"))
+    verdict = Text("yes", style="green") if found.allowed else Text("no", style="red")
+    console.print(verdict.append(f": {found.why}", style="default"))
+    if found.allowed and found.approvals > 1:
+        console.print(Text(f"as one of {found.approvals} who have to ask for it"))
 
 
 def _shown(value: object) -> str:

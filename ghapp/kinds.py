@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from ghapp import discovery, document_rules, validations
+from ghapp.core.access import AccessPolicySpec
 from ghapp.core.notification import NotificationSpec
 from ghapp.core.pipeline import PipelineSpec
 from ghapp.core.provider import AnyProviderSpec
@@ -137,6 +138,24 @@ def kinds() -> Mapping[str, Kind]:
                     _STATUS,
                     Column("Clusters", ".spec.clusters", wide=True),
                     Column("Providers", ".spec.providers", wide=True),
+                ),
+            ),
+            Kind(
+                name="AccessPolicy",
+                plural="accesspolicies",
+                short=("access",),
+                description=(
+                    "Who may do what to which runs and environments. Without any, whoever may "
+                    "write to the repository may do everything; several have all to be satisfied."
+                ),
+                spec=AccessPolicySpec,
+                rules=document_rules.access_policy,
+                namespaced=False,
+                columns=(
+                    Column("Environments", ".spec.environments"),
+                    _READY,
+                    _STATUS,
+                    _AGE,
                 ),
             ),
             Kind(

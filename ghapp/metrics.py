@@ -108,7 +108,7 @@ POSTED: Final = Metric(
 COMMANDS: Final = Metric(
     name="checkrail_commands_total",
     type=Counter,
-    meaning="Clicks, by what was asked for and what became of it.",
+    meaning="Clicks and commands in comments, by what was asked for and what became of it.",
     labels={"verb": _VERBS, "result": get_args(CommandResult)},
 )
 DELIVERIES: Final = Metric(

@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
+from ghapp.core.ballots import Ballot
 from ghapp.core.budget import Urgency
 from ghapp.core.effects import Effect
 from ghapp.core.model import Repository
@@ -110,6 +111,8 @@ class Commit:
     """
 
     seen: tuple[Seen, ...] = ()
+    ballots: tuple[Ballot, ...] = ()
+    """Written under the same condition."""
     effects: tuple[Addressed, ...] = ()
     settled: Settled | None = None
     delivery: str | None = None
@@ -182,6 +185,9 @@ class Store(Runs, Protocol):
 
     async def open_rows(self, after: str, limit: int) -> Sequence[Seen]:
         """Rows of which more may come, by key, from the first one beyond `after`."""
+
+    async def ballots(self, keys: Sequence[str]) -> Sequence[Ballot]:
+        """What people said to these; nothing for those that nobody said anything to."""
 
     async def commit(self, commit: Commit) -> None:
         """All of it or nothing; raises Conflict.

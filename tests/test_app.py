@@ -208,5 +208,5 @@ def test_a_sink_is_given_its_settings_and_the_ports_that_it_names() -> None:
 
 def test_what_can_be_done_to_a_run_is_what_its_source_can_do() -> None:
     plans = {adapter.resource.kind: set(plans_of(adapter)) for adapter in adapters()}
-    assert plans["PipelineRun"] == {Verb.RERUN, Verb.CANCEL}
+    assert plans["PipelineRun"] == {Verb.RERUN, Verb.RERUN_FAILED, Verb.CANCEL}
     assert Verb.RECONCILE in plans["HelmRelease"]

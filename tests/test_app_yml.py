@@ -113,7 +113,8 @@ def test_each_permission_is_one_that_the_code_declares_and_none_is_missing() -> 
 
 def test_every_event_that_is_understood_comes_asked_for_or_by_itself() -> None:
     events = set(manifest()["default_events"])
-    assert events | app_manifest.UNLISTED == webhook.INSTALLATION_EVENTS
+    known = {*webhook.INSTALLATION_EVENTS, webhook.COMMENT_EVENT}
+    assert events | app_manifest.UNLISTED == known
     assert manifest()["default_permissions"]["checks"] == "write", "brings check_run, check_suite"
 
 
@@ -158,8 +159,10 @@ def test_what_everybody_asks_for_at_that_level_already_is_not_extra() -> None:
 
 
 def test_two_sinks_that_need_the_same_share_its_highest_level_and_both_reasons() -> None:
-    asked = app_manifest.permissions([sink(issues__write="tells"), sink(issues__read="listens")])
-    assert asked["issues"] == ("write", ["listens", "tells"])
+    asked = app_manifest.permissions(
+        [sink(statuses__write="tells"), sink(statuses__read="listens")]
+    )
+    assert asked["statuses"] == ("write", ["listens", "tells"])
 
 
 def test_a_permission_without_a_level_is_refused() -> None:

@@ -392,3 +392,56 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 def test_a_file_above_a_mebibyte_is_refused_unread(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_bytes(b"#" * (documents.LONGEST + 1))
     assert mistakes(tmp_path) == ["a.yaml: is longer than 1 MiB; split it into several files"]
+
+
+# -- AccessPolicy ----------------------------------------------------------------------------------
+
+ACCESS = """\
+apiVersion: checkrail.dev/v1alpha1
+kind: AccessPolicy
+metadata: {name: production}
+spec:
+  repositories: [acme/*]
+  environments: [prod*]
+  rules:
+    - actions: [promote, approve]
+      permission: maintain
+      teams: [acme/release]
+      owners: [/deploy/]
+      notAuthor: true
+      approvals: 2
+"""
+
+
+def test_an_access_policy_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "access.yaml"
+    path.write_text(ACCESS)
+    (policy,) = config.load(path).access
+    (rule,) = policy.spec.rules
+    assert (policy.name, policy.spec.environments) == ("production", ("prod*",))
+    assert (rule.permission, rule.not_author, rule.approvals) == ("maintain", True, 2)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("[promote, approve]", "[deploy]", "actions[0]"),
+        ("acme/release", "release", "a team, as ORGANISATION/SLUG"),
+        ("/deploy/", "/deploy/*", "a path from the root"),
+        ("[acme/*]", "[shop]", "'shop' names no owner; expected OWNER/NAME"),
+        ("approvals: 2", "approvals: 0", "approvals"),
+        ("notAuthor", "notTheAuthor", "notTheAuthor"),
+        ("permission: maintain", "permission: owner", "permission"),
+    ],
+)
+def test_a_mistake_in_an_access_policy_is_said(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    assert old in ACCESS
+    assert said in "\n".join(wrong(tmp_path, ACCESS.replace(old, new)))
+
+
+def test_more_approvals_than_people_are_a_mistake(tmp_path: Path) -> None:
+    text = ACCESS.replace("permission: maintain", "users: [ann]")
+    text = text.replace("      teams: [acme/release]\n      owners: [/deploy/]\n", "")
+    assert "2 people are asked for, and 1 may" in wrong(tmp_path, text)[0]

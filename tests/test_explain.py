@@ -12,6 +12,8 @@ import pytest
 from rich.console import Console
 
 from ghapp import discovery, explain, explain_text
+from ghapp.config import load
+from ghapp.core.access import Person
 from ghapp.errors import ConfigError
 from ghapp.explain import Explained, Explainer
 from tests.adapters.flux import SHA, applied, chart, git, kustomization, oci
@@ -106,3 +108,71 @@ def test_lists_and_several_documents_are_read_alike(tmp_path: Path) -> None:
     path.write_text(f"{json.dumps(items)}\n---\n{json.dumps(podinfo(OWNED))}\n", encoding="utf-8")
     kinds = [document["kind"] for document in explain.read(str(path))]
     assert kinds == ["GitRepository", "Kustomization", "HelmRelease"]
+
+
+# -- who may --------------------------------------------------------------------------------------
+
+DOCUMENTS = """
+apiVersion: checkrail.dev/v1alpha1
+kind: Pipeline
+metadata: {name: podinfo, namespace: apps}
+spec:
+  appRef: {apiVersion: helm.toolkit.fluxcd.io/v2, kind: HelmRelease, name: podinfo}
+  environments:
+    - name: dev
+      targets: [{namespace: NAMESPACE}]
+    - name: staging
+      targets: [{namespace: staging}]
+  promotion:
+    strategy:
+      pull-request: {url: https://github.com/acme/gitops, baseBranch: main}
+---
+apiVersion: checkrail.dev/v1alpha1
+kind: AccessPolicy
+metadata: {name: staging}
+spec:
+  environments: [staging]
+  rules:
+    - {actions: [promote, approve], teams: [acme/release], notAuthor: true, approvals: 2}
+"""
+
+
+def asked(folder: Path, action: Any = "promote", environment: str = "", **facts: Any) -> Explained:
+    release = podinfo(OWNED)
+    file = folder / "documents.yaml"
+    file.write_text(DOCUMENTS.replace("NAMESPACE", release["metadata"]["namespace"]))
+    asking = explain.Asking(
+        person=Person(login="ann", **facts), action=action, environment=environment
+    )
+    explainer = Explainer(adapters=discovery.adapters(), config=load(file), asking=asking)
+    return explainer.explain([release, kustomization(applied()), git()])[0]
+
+
+MEMBER: dict[str, Any] = {"teams": frozenset({"acme/release"}), "authors": frozenset({"bob"})}
+
+
+def test_whether_a_person_may_is_said_with_the_reason(tmp_path: Path) -> None:
+    yes = asked(tmp_path, **MEMBER)
+    assert yes.as_json()["access"] == {
+        "allowed": True,
+        "why": "AccessPolicy staging: in acme/release",
+        "approvals": 2,
+        "environment": "staging",
+    }
+    assert "as one of 2 who have to ask for it" in text_of(yes)
+    no = asked(tmp_path, role="admin")
+    assert "no: it needs to be in acme/release, and you have admin" in text_of(no)
+    assert not asked(tmp_path, teams=MEMBER["teams"], authors=frozenset({"ann"})).as_json()[
+        "access"
+    ]["allowed"]
+
+
+def test_each_action_is_asked_about_by_itself(tmp_path: Path) -> None:
+    assert asked(tmp_path, "rerun", role="write").as_json()["access"]["allowed"]
+    assert not asked(tmp_path, "rerun", role="read").as_json()["access"]["allowed"]
+    wrong = asked(tmp_path, environment="prod", **MEMBER).as_json()["access"]
+    assert wrong["why"] == "it leads to staging, not to prod"
+
+
+def test_where_nobody_asks_nothing_is_said() -> None:
+    assert "access" not in explained(podinfo(OWNED))[0].as_json()

@@ -29,7 +29,14 @@ from ghapp.settings import GitHubSettings, Settings
 
 TOKEN = "kube-token"
 SECRETS = ("current webhook secret", "previous webhook secret")
-PERMISSIONS = {"checks": "write", "contents": "write", "pull_requests": "write", "metadata": "read"}
+PERMISSIONS = {
+    "checks": "write",
+    "contents": "write",
+    "pull_requests": "write",
+    "members": "read",
+    "metadata": "read",
+}
+EVENTS = ("issue_comment",)
 
 PIPELINE = """
 apiVersion: checkrail.dev/v1alpha1
@@ -348,7 +355,7 @@ async def world(
         app = github.create_app(
             "checkrail",
             PERMISSIONS | dict(permissions or {}),
-            ("repository",),
+            EVENTS,
             webhook_url=str(server.make_url("/nowhere")),
             webhook_secret=SECRETS[0],
             private_key=private_key(),

@@ -7,6 +7,7 @@ branch rule requires checks by name.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from enum import StrEnum
 from hashlib import sha256
 from typing import Final
 from urllib.parse import quote
@@ -25,7 +26,7 @@ from ghapp.core.model import (
     without_credentials,
 )
 from ghapp.core.pipeline import Next
-from ghapp.core.seen import Notice
+from ghapp.core.seen import Gate, Notice
 
 OUTPUT_LIMIT: Final = 65_535
 """Bytes of summary and of text."""
@@ -73,10 +74,16 @@ def render(
     *,
     notices: Sequence[Notice] = (),
     following: Next | None = None,
+    gate: Gate | None = None,
+    earlier: str = "",
     dashboard_url: str = "",
     presentation: Presentation = PLAIN,
 ) -> Check:
-    """The check run that tells of `look`; `following` is where it can be promoted to."""
+    """The check run that tells of `look`.
+
+    `following` is where it can be promoted to, `gate` what stands in the way, and `earlier` the
+    version that it can be rolled back to.
+    """
     done = look.phase.finished
     return Check(
         name=check_name(look, presentation.check_name),
@@ -84,11 +91,13 @@ def render(
         status=STATUS.get(look.phase, "completed"),
         conclusion=(look.conclusion or CONCLUSION[look.phase]) if done else None,
         title=_title(presentation.message or _verdict(look)),
-        summary=_summary(look, notices, presentation.summary),
+        summary=_summary(look, notices, _standing(gate), presentation.summary),
         started_at=look.started or look.created,
         completed_at=_completed(look) if done else None,
         details_url=details_url(look, dashboard_url, presentation.dashboard_url),
-        buttons=_buttons(look, following, presentation.buttons),
+        buttons=_buttons(
+            look, following=following, gate=gate, earlier=earlier, offered=presentation.buttons
+        ),
     )
 
 
@@ -206,8 +215,22 @@ def _hurt(step: Step) -> bool:
     return step.phase in {Phase.FAILED, Phase.ERRORED} and not step.tolerated
 
 
-def _summary(look: Observation, notices: Sequence[Notice], words: str) -> str:
+def _standing(gate: Gate | None) -> str:
+    """What stands in the way of a promotion."""
+    if gate is None:
+        return ""
+    place = markdown.code(gate.environment)
+    if gate.held:
+        return f"⏸️ {place} is held by {markdown.who(gate.held)}: nothing is promoted there."
+    if gate.waiting:
+        return f"⏳ The promotion to {place} has {gate.votes} of {gate.needed} approvals."
+    return ""
+
+
+def _summary(look: Observation, notices: Sequence[Notice], standing: str, words: str) -> str:
     parts = [f"> {notice.text}" for notice in notices]
+    if standing:
+        parts.append(standing)
     if words:
         parts.append(words)
     if look.message:
@@ -272,38 +295,102 @@ def _facts(look: Observation) -> str:
     return " · ".join(facts)
 
 
+# --- buttons ------------------------------------------------------------------------------------
+
+
+class State(StrEnum):
+    """What decides about buttons."""
+
+    GOING = "going"
+    FAILED = "failed"
+    SUCCEEDED = "succeeded"
+    WAITING = "waiting"
+    """It succeeded, and its promotion waits for approvals."""
+    HELD = "held"
+    """It succeeded, and nothing goes on to the next environment."""
+
+
+BUTTONS: Final[Mapping[State, tuple[Verb, ...]]] = {
+    State.GOING: (Verb.CANCEL, Verb.RECONCILE),
+    State.FAILED: (Verb.RECONCILE, Verb.RERUN, Verb.RERUN_FAILED, Verb.ROLLBACK),
+    State.SUCCEEDED: (Verb.PROMOTE, Verb.RERUN, Verb.ROLLBACK, Verb.RECONCILE),
+    State.WAITING: (Verb.APPROVE, Verb.HOLD, Verb.ROLLBACK, Verb.RERUN, Verb.RECONCILE),
+    State.HELD: (Verb.UNHOLD, Verb.ROLLBACK, Verb.RERUN, Verb.RECONCILE),
+}
+"""What one is most likely to want comes first; of what is possible, three are shown. A Notification
+that says which buttons there are may take some away, and have others too."""
+
+_COMES_WITH: Final[Mapping[Verb, Verb]] = {Verb.PROMOTE: Verb.APPROVE, Verb.HOLD: Verb.UNHOLD}
+"""Who offers the one offers the other, or nobody could finish what was begun."""
+
+_ONWARD: Final[Mapping[State, tuple[Verb, ...]]] = {
+    State.SUCCEEDED: (Verb.PROMOTE, Verb.HOLD),
+    State.WAITING: (Verb.APPROVE, Verb.HOLD),
+    State.HELD: (Verb.UNHOLD,),
+}
+"""What can be asked about the next environment."""
+
+
+def offered_verbs(chosen: Iterable[Verb]) -> frozenset[Verb]:
+    """What may be pressed where documents choose the buttons."""
+    verbs = frozenset(chosen)
+    return verbs | {also for verb, also in _COMES_WITH.items() if verb in verbs}
+
+
+def state(look: Observation, gate: Gate | None) -> State:
+    """Where a check stands, as far as buttons go."""
+    if not look.phase.finished:
+        return State.GOING
+    if look.phase is not Phase.SUCCEEDED:
+        return State.FAILED
+    if gate is not None and gate.held:
+        return State.HELD
+    return State.WAITING if gate is not None and gate.waiting else State.SUCCEEDED
+
+
 def _buttons(
-    look: Observation, following: Next | None, offered: tuple[Verb, ...] | None
+    look: Observation,
+    *,
+    following: Next | None,
+    gate: Gate | None,
+    earlier: str,
+    offered: tuple[Verb, ...] | None,
 ) -> tuple[Button, ...]:
-    """At most three, by state: what one is most likely to want comes first."""
-    buttons = [_promote(following)] if following and look.phase is Phase.SUCCEEDED else []
-    buttons += [_BUTTON[verb] for verb in look.verbs if verb in _BUTTON]
-    shown = [one for one in buttons if offered is None or one.identifier in offered]
+    now = state(look, gate)
+    onward = _ONWARD.get(now, ()) if following else ()
+    back = (Verb.ROLLBACK,) if earlier and look.phase.finished else ()
+    possible = {*look.verbs, *onward, *back}
+    wanted = BUTTONS[now]
+    if offered is not None:
+        chosen = offered_verbs(offered)
+        wanted = tuple(verb for verb in dict.fromkeys((*wanted, *offered)) if verb in chosen)
+    place = following.environment.name if following else ""
+    shown = [_button(verb, place, earlier) for verb in wanted if verb in possible]
     return tuple(shown[:BUTTONS_LIMIT])
 
 
-_BUTTON: Final[Mapping[Verb, Button]] = {
-    Verb.RERUN: Button(
-        label="Re-run", description="Run exactly this again", identifier=Verb.RERUN.value
-    ),
-    Verb.CANCEL: Button(
-        label="Cancel", description="Stop this run now", identifier=Verb.CANCEL.value
-    ),
-    Verb.RECONCILE: Button(
-        label="Reconcile",
-        description="Ask Flux to look again now",
-        identifier=Verb.RECONCILE.value,
-    ),
+_WORDS: Final[Mapping[Verb, tuple[str, str, str]]] = {
+    Verb.RERUN: ("Re-run", "", "Run exactly this again"),
+    Verb.RERUN_FAILED: ("Re-run failed tasks", "", "Again, without what succeeded"),
+    Verb.CANCEL: ("Cancel", "", "Stop this run now"),
+    Verb.RECONCILE: ("Reconcile", "", "Ask Flux to look again now"),
+    Verb.PROMOTE: ("Promote to {place}", "→ {place}", "Open a pull request for {place}"),
+    Verb.APPROVE: ("Approve {place}", "✓ {place}", "Let it be promoted to {place}"),
+    Verb.HOLD: ("Hold {place}", "Hold", "Promote nothing to {place}"),
+    Verb.UNHOLD: ("Release {place}", "Release", "Promotions to {place} may go on"),
+    Verb.ROLLBACK: ("Roll back", "", "A pull request back to {earlier}"),
 }
+"""Label, a shorter label where that is too long, description."""
 
 
-def _promote(following: Next) -> Button:
-    place = following.environment.name
-    label = f"Promote to {place}"
+def _button(verb: Verb, place: str, earlier: str) -> Button:
+    label, shorter, description = (
+        words.format(place=place, earlier=earlier) for words in _WORDS[verb]
+    )
     if len(label) > LABEL_LIMIT:
-        label = markdown.cut(f"→ {place}", LABEL_LIMIT)
+        label = markdown.cut(shorter, LABEL_LIMIT)
     return Button(
         label=label,
-        description=markdown.cut(f"Open a pull request for {place}", DESCRIPTION_LIMIT),
-        identifier=Verb.PROMOTE.value,
+        description=markdown.cut(markdown.plain(description), DESCRIPTION_LIMIT),
+        identifier=verb.value,
     )

@@ -1,74 +1,29 @@
-"""May this person do that, and what has to be done? Facts in, effects or an answer out.
+"""What becomes of a click on a check: effects, or an answer on the check.
 
-A button's identifier is a verb, never an authority: the authority is what we stored about the check
-and what GitHub says of the person. Who may not, sees why on the check.
+A button's identifier is a verb, never an authority. Who may, and for what, is judged in `wishes`;
+here a click is bound to the check, the commit and the attempt that it was made on.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace as with_fields
 from datetime import datetime
-from hashlib import sha256
-from typing import Any, Final
 
-from ghapp.core import markdown
+from ghapp.core.ballots import Ballot
 from ghapp.core.decide import NOTHING, Decision, Rules, noticed
-from ghapp.core.effects import Cancel, Promote, Reconcile, Rerun
-from ghapp.core.model import Observation, Phase, Repository, Verb
-from ghapp.core.pipeline import next_environment
+from ghapp.core.judgement import judged
+from ghapp.core.model import Observation, Verb
 from ghapp.core.seen import Notice, Seen
-from ghapp.core.source import Asked, Plan
 from ghapp.core.webhook import Press, RerunAll
-from ghapp.errors import Refused
+from ghapp.core.wishes import DOING, Facts, Target, Wish, audited, cannot, stamp
 
-MAY_WRITE: Final = frozenset({"admin", "write"})
-"""Permissions on the repository that allow a click; GitHub folds maintain into write."""
-
-Plans = Mapping[Verb, Plan]
-"""What an adapter can do to its objects."""
-
-_ACTS: Final[Mapping[Verb, type[Rerun] | type[Cancel] | type[Reconcile]]] = {
-    Verb.RERUN: Rerun,
-    Verb.CANCEL: Cancel,
-    Verb.RECONCILE: Reconcile,
-}
-_DOING: Final[Mapping[Verb, str]] = {
-    Verb.RERUN: "re-run this",
-    Verb.CANCEL: "cancel this",
-    Verb.RECONCILE: "ask for a reconciliation",
-    Verb.PROMOTE: "promote this",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """A check that was clicked: what is known of it, its object, and what can be done to it."""
-
-    seen: Seen
-    manifest: Mapping[str, Any] | None = None
-    """The object as it is now; None: it is gone, or the verb does not need it."""
-    plans: Plans = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """Everything that was gathered to judge a command: the only IO of the way back."""
-
-    app: int
-    """Our own App."""
-    permission: str
-    """Of the sender on the repository: admin, write, read or none."""
-    targets: tuple[Target, ...]
-    guid: str
-    """Of the delivery."""
-    at: datetime
-    """When the delivery came in."""
+PRESSED = frozenset(DOING) - {Verb.OK_TO_TEST}
+"""Verbs that a button can have."""
 
 
 def verb_of(command: Press | RerunAll) -> Verb | None:
     """The verb asked for; None: an identifier that we never offer."""
     if isinstance(command, RerunAll):
         return Verb.RERUN
-    known = {verb.value: verb for verb in _DOING}
+    known = {verb.value: verb for verb in PRESSED}
     return known.get(command.identifier)
 
 
@@ -78,11 +33,9 @@ def plan(command: Press | RerunAll, facts: Facts, *, rules: Rules) -> Decision:
     if verb is None or command.app != facts.app:
         return NOTHING
     decision = NOTHING
-    for target in _concerned(command, facts.targets):
-        one = _one(verb, command, target, facts, rules)
-        decision = Decision(
-            seen=(*decision.seen, *one.seen), effects=(*decision.effects, *one.effects)
-        )
+    for target in concerned(command, facts.targets):
+        now = with_fields(facts, ballots={**facts.ballots, **_newest(decision.ballots)})
+        decision += _one(verb, command, target, now, rules)
     return decision
 
 
@@ -98,29 +51,30 @@ def excuse(
     verb = verb_of(command)
     if verb is None:
         return NOTHING
-    text = _cannot(verb, command.login, reason)
-    answers = [
-        noticed(target.seen, Notice(at=at, text=text), rules=rules)
-        for target in _concerned(command, targets)
-    ]
-    return Decision(
-        seen=tuple(seen for answer in answers for seen in answer.seen),
-        effects=tuple(effect for answer in answers for effect in answer.effects),
-    )
+    text = cannot(verb, command.login, reason)
+    decision = NOTHING
+    for target in concerned(command, targets):
+        decision += noticed(target.seen, Notice(at=at, text=text), rules=rules)
+    return decision
 
 
-def _cannot(verb: Verb, login: str, reason: str) -> str:
-    return f"{markdown.who(login)}: cannot {_DOING[verb]}: {markdown.text(reason)}."
-
-
-def _concerned(command: Press | RerunAll, targets: tuple[Target, ...]) -> list[Target]:
+def concerned(command: Press | RerunAll, targets: tuple[Target, ...]) -> list[Target]:
     """The targets that really are on this commit of this repository."""
     ours = [target for target in targets if _is_on(target.seen.look, command)]
     if isinstance(command, Press):
         return ours
     # Re-run all: of each check the newest run, once it has finished.
-    newest = {target.seen.look.check_name: target for target in ours}
+    newest = {check_name(target.seen): target for target in ours}
     return [target for target in newest.values() if target.seen.look.phase.finished]
+
+
+def check_name(seen: Seen) -> str:
+    """As GitHub shows it: documents may have given it another one than the adapter did."""
+    return seen.check.name if seen.check else seen.look.check_name
+
+
+def _newest(changed: tuple[Ballot, ...]) -> dict[str, Ballot]:
+    return {ballot.key: ballot for ballot in changed}
 
 
 def _is_on(look: Observation, command: Press | RerunAll) -> bool:
@@ -135,76 +89,22 @@ def _is_on(look: Observation, command: Press | RerunAll) -> bool:
 def _one(
     verb: Verb, command: Press | RerunAll, target: Target, facts: Facts, rules: Rules
 ) -> Decision:
-    try:
-        _authorize(command, facts)
-        effect = _effect(verb, command.login, target, facts, rules)
-    except Refused as refusal:
-        text = _cannot(verb, command.login, refusal.reason)
-        return noticed(target.seen, Notice(at=facts.at, text=text), rules=rules)
-    return Decision(effects=(effect,))
-
-
-def _authorize(command: Press | RerunAll, facts: Facts) -> None:
-    if facts.permission not in MAY_WRITE:
-        raise Refused(
-            f"it needs write access to {command.repository}, and you have {facts.permission}"
+    if _is_stale(command, target.seen):
+        text = cannot(
+            verb, command.login, "this check is of an earlier attempt; use the newest one"
         )
+        audit = audited(verb, target.seen, facts, None, allowed=False, why="an earlier attempt")
+        shown = noticed(target.seen, Notice(at=facts.at, text=text), rules=rules)
+        return shown + Decision(audit=(audit,))
+    outcome = judged(Wish(verb=verb, request=facts.guid), target, facts, rules)
+    if outcome.decision.seen or outcome.decision.effects or not outcome.settled:
+        return outcome.decision
+    shown = noticed(target.seen, Notice(at=facts.at, text=outcome.said), rules=rules)
+    return outcome.decision + shown
 
 
-def _effect(
-    verb: Verb, login: str, target: Target, facts: Facts, rules: Rules
-) -> Rerun | Cancel | Reconcile | Promote:
-    if verb is Verb.PROMOTE:
-        return _promote(login, target.seen, facts, rules)
-    look = target.seen.look
-    if verb is Verb.CANCEL and look.phase.finished:
-        raise Refused("it has finished already")
-    if verb is Verb.RERUN and not look.phase.finished:
-        raise Refused("it is still going; cancel it first")
-    plans = target.plans
-    if verb not in plans:
-        raise Refused(f"a {look.subject.kind} has nothing of the kind")
-    if target.manifest is None:
-        raise Refused(f"the {look.subject.kind} {look.subject.name} is no longer in the cluster")
-    asked = Asked(login=login, token=_token(verb, target.seen, facts.guid), at=facts.at.isoformat())
-    write = plans[verb](target.manifest, look.subject, asked)
-    return _ACTS[verb](subject=look.subject, login=login, token=asked.token, write=write)
-
-
-def _token(verb: Verb, seen: Seen, guid: str) -> str:
-    """What makes a request one and the same.
-
-    A run is repeated once, however often the button of its check is pressed: the copy has a check
-    of its own to press. A long-lived object is asked anew with every click.
-    """
-    once = f"{seen.look.subject.key}#{seen.attempt}" if not seen.look.living else guid
-    return sha256(f"{verb}|{once}".encode()).hexdigest()[:16]
-
-
-def _promote(login: str, seen: Seen, facts: Facts, rules: Rules) -> Promote:
-    look = seen.look
-    following = next_environment(look, rules.pipelines)
-    if following is None:
-        raise Refused("no Pipeline document says where to")
-    if seen.closed or look.phase is not Phase.SUCCEEDED or not look.version:
-        raise Refused("this version does not run here (any more)")
-    target = following.promotion.strategy.pull_request
-    return Promote(
-        subject=look.subject,
-        login=login,
-        token=sha256(f"promote|{facts.guid}".encode()).hexdigest()[:16],
-        pipeline=following.pipeline.id,
-        environment=following.environment.name,
-        version=look.version,
-        repository=_repository(target.url),
-        base_branch=target.baseBranch,
-    )
-
-
-def _repository(url: str) -> Repository:
-    """``https://github.com/acme/gitops`` as a repository; the document's schema checked the URL."""
-    host, _, path = url.partition("://")[2].partition("/")
-    owner, _, name = path.strip("/").removesuffix(".git").rpartition("/")
-    if not owner:
-        raise Refused(f"the Pipeline document names no repository: {url}")
-    return Repository(host=host.lower(), owner=owner, name=name)
+def _is_stale(command: Press | RerunAll, seen: Seen) -> bool:
+    """A long-lived object's attempts share an external id; their checks began at other times."""
+    if not isinstance(command, Press) or not seen.attempt or seen.check is None:
+        return False
+    return bool(command.began) and command.began < stamp(seen.check.started_at)

@@ -13,7 +13,9 @@ from typing import Final
 from msgspec.structs import replace
 
 from ghapp.core import cdevents, checks, drift, excerpts
+from ghapp.core.access import AccessPolicy
 from ghapp.core.audience import NOBODY, Audience, Listening, phase_before
+from ghapp.core.ballots import Ballot
 from ghapp.core.effects import Check, Deployed, Effect, EmitEvent, SetCheck
 from ghapp.core.model import (
     Conclusion,
@@ -23,9 +25,10 @@ from ghapp.core.model import (
     Phase,
     Revision,
     SubjectType,
+    Verb,
 )
-from ghapp.core.pipeline import Pipeline, next_environment
-from ghapp.core.seen import Excerpt, Notice, Seen
+from ghapp.core.pipeline import Pipeline, next_environment, own_environment
+from ghapp.core.seen import Excerpt, Gate, Notice, Seen
 from ghapp.core.trust import TrustPolicy
 
 NOTICES_KEPT: Final = 5
@@ -41,9 +44,22 @@ class Rules:
     """What finished before is history, not news: a fresh store tells nobody of old runs."""
     pipelines: tuple[Pipeline, ...] = ()
     trust: tuple[TrustPolicy, ...] = ()
+    access: tuple[AccessPolicy, ...] = ()
     listening: tuple[Listening, ...] = ()
     """The Notifications, whoever has the last word last."""
     dashboard_url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audited:
+    """Somebody asked for something, and what was said to it."""
+
+    login: str
+    verb: Verb
+    subject: str
+    environment: str
+    allowed: bool
+    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +68,17 @@ class Decision:
 
     seen: tuple[Seen, ...] = ()
     effects: tuple[Effect, ...] = ()
+    ballots: tuple[Ballot, ...] = ()
+    audit: tuple[Audited, ...] = ()
+    """Not committed: what is told to whoever looks after the house."""
+
+    def __add__(self, other: "Decision") -> "Decision":
+        return Decision(
+            seen=(*self.seen, *other.seen),
+            effects=(*self.effects, *other.effects),
+            ballots=(*self.ballots, *other.ballots),
+            audit=(*self.audit, *other.audit),
+        )
 
 
 NOTHING: Final = Decision()
@@ -109,6 +136,13 @@ def noticed(before: Seen, notice: Notice, *, rules: Rules) -> Decision:
     return _tell(asked, before.look, rules, closed=before.closed, urgent=True)
 
 
+def gated(before: Seen, gate: Gate | None, notice: Notice, *, rules: Rules) -> Decision:
+    """What stands between a version and its next environment has changed, and by whom."""
+    others = tuple(shown for shown in before.notices if shown.text != notice.text)
+    asked = replace(before, gate=gate, notices=(*others, notice)[-NOTICES_KEPT:])
+    return _tell(asked, before.look, rules, closed=before.closed, urgent=True)
+
+
 def excerpted(before: Seen, excerpt: Excerpt, *, attempt: int, rules: Rules) -> Decision:
     """The logs of an attempt were read: its check shows them."""
     after, revision = excerpts.enriched(before, excerpt, attempt=attempt), before.look.revision
@@ -132,16 +166,10 @@ def _own(
     if settled is None:
         return _close(before) if gone and before.open else NOTHING
     if previous:
-        before = _after_another(before, previous)
+        before = _after(before, previous)
     if before.look.phase.finished and (returned or _ran_again(before.look, settled)):
         before = _next_attempt(before, settled)
     return _tell(before, settled, rules, closed=gone)
-
-
-def _after_another(before: Seen, previous: Seen) -> Seen:
-    """Back at a revision: what happened to the object meanwhile is known."""
-    occurrences = drift.carried(before.occurrences, previous.occurrences)
-    return replace(before, incident=previous.incident, occurrences=occurrences)
 
 
 def _blank(look: Observation, previous: Seen | None, audience: Audience) -> Seen:
@@ -152,7 +180,32 @@ def _blank(look: Observation, previous: Seen | None, audience: Audience) -> Seen
         chain=cdevents.chain_id(look),
         incident=previous.incident if previous else "",
         occurrences=previous.occurrences if previous else (),
+        gate=_held(previous) if previous else None,
+        earlier=_ran_well(previous) if previous else "",
     )
+
+
+def _after(before: Seen, previous: Seen) -> Seen:
+    """The object came back to a revision: what went on meanwhile belongs to it too."""
+    ran, own = _ran_well(previous), before.look.subject.revision
+    return replace(
+        before,
+        incident=previous.incident,
+        occurrences=drift.carried(before.occurrences, previous.occurrences),
+        gate=_held(previous),
+        earlier=ran if ran and ran not in (before.look.version, own) else before.earlier,
+    )
+
+
+def _ran_well(previous: Seen) -> str:
+    """The version to go back to, from what comes after `previous`."""
+    return previous.look.version if previous.look.phase is Phase.SUCCEEDED else previous.earlier
+
+
+def _held(previous: Seen) -> Gate | None:
+    """A held environment stays so whatever comes; votes were for one version."""
+    gate = previous.gate
+    return replace(gate, votes=0, needed=0) if gate and gate.held else None
 
 
 def _close(before: Seen) -> Decision:
@@ -460,10 +513,13 @@ def _removal(before: Seen, at: datetime) -> tuple[Occurrence, ...]:
 def _check(before: Seen, look: Observation, rules: Rules) -> Check | None:
     if look.revision is None:
         return None
+    home = own_environment(look, rules.pipelines) if before.earlier else None
     check = checks.render(
         look,
         notices=before.notices,
         following=next_environment(look, rules.pipelines),
+        gate=before.gate,
+        earlier=before.earlier if home else "",
         dashboard_url=rules.dashboard_url,
         presentation=before.audience.presentation,
     )

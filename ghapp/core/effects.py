@@ -211,6 +211,78 @@ class EmitEvent(_Effect, tag="emit-event", frozen=True, kw_only=True):
         return f"event/{self.id}"
 
 
+class Reply(Struct, frozen=True, kw_only=True):
+    """Where somebody asked in words, and is answered: one line of one comment."""
+
+    repository: Repository
+    number: int
+    """Of the pull request."""
+    comment: int
+    """That asked."""
+    since: str
+    """When it was written, as GitHub writes it: no answer is older."""
+    line: int
+    words: str
+    """What was asked, in Markdown; begins the line."""
+
+    @property
+    def subject(self) -> Subject:
+        """The discussion as the store knows it: no row of a run has this key."""
+        return Subject(
+            kind="Comment",
+            cluster=self.repository.host,
+            namespace=self.repository.slug,
+            name=str(self.number),
+            uid=str(self.comment),
+        )
+
+
+class React(_Effect, tag="react", frozen=True, kw_only=True):
+    """Show whoever wrote a comment that it was read."""
+
+    reply: Reply
+
+    @property
+    def subject(self) -> Subject:
+        """The discussion."""
+        return self.reply.subject
+
+    @property
+    def lane(self) -> str:
+        """One comment."""
+        return f"react/{self.subject.key}"
+
+    @property
+    def key(self) -> str:
+        """Once."""
+        return self.lane
+
+
+class Answer(_Effect, tag="answer", frozen=True, kw_only=True):
+    """Lines of the one comment that answers another; the first answer has all of them."""
+
+    reply: Reply
+    lines: tuple[tuple[int, str], ...]
+    """Number and Markdown; what has a number already is replaced."""
+    turn: str = ""
+    """Names a later state of a line; empty: the first answer."""
+
+    @property
+    def subject(self) -> Subject:
+        """The discussion."""
+        return self.reply.subject
+
+    @property
+    def lane(self) -> str:
+        """One answer."""
+        return f"answer/{self.subject.key}"
+
+    @property
+    def key(self) -> str:
+        """One state of one line, or the first answer."""
+        return f"{self.lane}/{self.turn}"
+
+
 class _Asked(_Effect, frozen=True, kw_only=True):
     """What a person asked for with a click."""
 
@@ -218,6 +290,8 @@ class _Asked(_Effect, frozen=True, kw_only=True):
     login: str
     token: str
     """Deterministic for one request; part of the key."""
+    reply: Reply | None = None
+    """Where it was asked for in words; None: with a button."""
 
     @property
     def lane(self) -> str:
@@ -258,6 +332,8 @@ class Promote(_Asked, tag="promote", frozen=True, kw_only=True):
     version: str
     repository: Repository
     base_branch: str
+    back: bool = False
+    """It ran there before: a rollback."""
 
     @property
     def marker(self) -> str:
@@ -271,5 +347,14 @@ class Promote(_Asked, tag="promote", frozen=True, kw_only=True):
 
 
 Effect: TypeAlias = (
-    SetCheck | ShowRuns | ReadLogs | EmitEvent | Rerun | Cancel | Reconcile | Promote
+    SetCheck
+    | ShowRuns
+    | ReadLogs
+    | EmitEvent
+    | Rerun
+    | Cancel
+    | Reconcile
+    | Promote
+    | React
+    | Answer
 )

@@ -78,11 +78,15 @@ class Verb(StrEnum):
     """What a person can ask for; the identifier of a button, never an authority."""
 
     RERUN = "rerun"
+    RERUN_FAILED = "rerun-failed"
     CANCEL = "cancel"
     RECONCILE = "reconcile"
     PROMOTE = "promote"
     APPROVE = "approve"
+    HOLD = "hold"
+    UNHOLD = "unhold"
     ROLLBACK = "rollback"
+    OK_TO_TEST = "ok-to-test"
 
 
 class Subject(Value, frozen=True, kw_only=True):

@@ -1,5 +1,6 @@
 """What a promotion is: the `Pipeline` document, as pipeline-controller's users know it."""
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Annotated, Literal
 
@@ -136,20 +137,51 @@ class Next(Value, frozen=True, kw_only=True):
     environment: Environment
     promotion: Promotion
 
+    @property
+    def marker(self) -> str:
+        """What marks the value to change there: ``namespace:name:environment``."""
+        return f"{self.pipeline.id}:{self.environment.name}"
+
 
 def next_environment(look: Observation, pipelines: tuple[Pipeline, ...]) -> Next | None:
     """The environment after the one that `look` runs in, or None: not promoted, or the last."""
-    group = look.resource.partition("/")[0]
-    for pipeline in pipelines:
-        ref = pipeline.spec.appRef
-        if (ref.apiVersion.partition("/")[0], ref.kind) != (group, look.subject.kind):
-            continue
+    for pipeline in _about(look, pipelines):
         stops = pipeline.spec.environments
         for here, there in pairwise(stops):
             promotion = there.promotion or pipeline.spec.promotion
-            if promotion and ref.name == look.subject.name and _runs_in(look, here):
+            if promotion and _runs_in(look, here):
                 return Next(pipeline=pipeline, environment=there, promotion=promotion)
     return None
+
+
+def own_environment(look: Observation, pipelines: tuple[Pipeline, ...]) -> Next | None:
+    """The environment that `look` runs in, if a promotion leads there: where one can go back."""
+    for pipeline in _about(look, pipelines):
+        for here in pipeline.spec.environments:
+            promotion = here.promotion or pipeline.spec.promotion
+            if promotion and _runs_in(look, here):
+                return Next(pipeline=pipeline, environment=here, promotion=promotion)
+    return None
+
+
+def environment_name(look: Observation, pipelines: tuple[Pipeline, ...]) -> str:
+    """Where `look` runs, as its Pipeline document calls it, else it itself; empty: in none."""
+    here = (
+        environment.name
+        for pipeline in _about(look, pipelines)
+        for environment in pipeline.spec.environments
+        if _runs_in(look, environment)
+    )
+    return next(here, look.environment)
+
+
+def _about(look: Observation, pipelines: tuple[Pipeline, ...]) -> Iterator[Pipeline]:
+    group = look.resource.partition("/")[0]
+    for pipeline in pipelines:
+        ref = pipeline.spec.appRef
+        same = (ref.apiVersion.partition("/")[0], ref.kind) == (group, look.subject.kind)
+        if same and ref.name == look.subject.name:
+            yield pipeline
 
 
 def _runs_in(look: Observation, environment: Environment) -> bool:

@@ -23,9 +23,17 @@ def body(effect: Promote) -> str:
     return (
         "<details>\n<summary>metadata</summary>\n!!! DO NOT EDIT !!!\n\n"
         f"{_slashed(effect)}/{effect.environment}\n</details>\n\n"
-        f"Asked by @{effect.login} with the button on the check of {subject.kind}"
+        f"Asked by @{effect.login} {_how(effect)} {subject.kind}"
         f" `{subject.namespace}/{subject.name}` in cluster `{subject.cluster}`.\n"
+        + ("It goes back to the version that ran well there before.\n" if effect.back else "")
     )
+
+
+def _how(effect: Promote) -> str:
+    reply = effect.reply
+    if reply is None:
+        return "with the button on the check of"
+    return f"in {reply.repository.slug}#{reply.number} for"
 
 
 def what(effect: Promote) -> str:

@@ -22,6 +22,22 @@ class Excerpt(Value, frozen=True, kw_only=True):
     annotations: tuple[Annotation, ...] = ()
 
 
+class Gate(Value, frozen=True, kw_only=True):
+    """What stands between a version that runs well and its next environment."""
+
+    environment: str
+    held: str = ""
+    """Who holds it; empty: nobody."""
+    votes: int = 0
+    needed: int = 0
+    """Approvals; 0: nobody has asked yet."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a promotion was asked for and waits for more approvals."""
+        return self.votes < self.needed
+
+
 class Seen(Value, frozen=True, kw_only=True):
     """The last look at a subject and what the world was told of it.
 
@@ -48,6 +64,10 @@ class Seen(Value, frozen=True, kw_only=True):
     """As of the last look."""
     shown: tuple[str, ...] = ()
     """The providers that have the present attempt's check: who was shown its begin sees its end."""
+    gate: Gate | None = None
+    """None: the way to the next environment is open, if there is one."""
+    earlier: str = ""
+    """The version that ran well here before this one; empty: not known."""
     old_phase: str = ""
     """That the run was in before its present one."""
     overdue: bool = False

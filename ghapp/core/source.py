@@ -127,10 +127,25 @@ class Asked:
     """Deterministic for one request: names a copy, marks a reconcile request."""
     at: str
     """RFC 3339; when the request came in."""
+    pieces: tuple[Mapping[str, Any], ...] = ()
+    """The objects that the adapter's `pieces` named, as far as there are any."""
 
 
 Plan = Callable[[Mapping[str, Any], Subject, Asked], Write]
 """(manifest, subject, asked) -> what to write; raises Refused where it cannot be done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PieceRef:
+    """An object that a run is made of, in the run's namespace."""
+
+    resource: str
+    """`Resource.id`."""
+    name: str
+
+
+Pieces = Callable[[Mapping[str, Any]], tuple[PieceRef, ...]]
+"""manifest -> what `rerun_failed` has to know beside it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +174,9 @@ class Adapter(Generic[T]):
     neighbours: tuple[Neighbour[Any], ...] = ()
     """Beside `children`: what else is watched for the sake of this source."""
     rerun: Plan | None = None
+    rerun_failed: Plan | None = None
+    """Again, without what succeeded."""
+    pieces: Pieces | None = None
     cancel: Plan | None = None
     reconcile: Plan | None = None
     resolution: Trace[T] | None = None

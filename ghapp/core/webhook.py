@@ -5,7 +5,7 @@ just bytes from the internet. Nothing here has seen a server.
 """
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Final, TypeAlias
 
@@ -53,6 +53,8 @@ class Press(Value, frozen=True, kw_only=True):
     repository: str
     """``owner/name``."""
     login: str
+    began: str = ""
+    """When the check run began, as GitHub writes it; empty: not said."""
 
 
 class RerunAll(Value, frozen=True, kw_only=True):
@@ -64,14 +66,31 @@ class RerunAll(Value, frozen=True, kw_only=True):
     login: str
 
 
+class Comment(Value, frozen=True, kw_only=True):
+    """Somebody wrote commands into a pull request's discussion."""
+
+    id: int
+    number: int
+    """Of the pull request."""
+    created: str
+    """As GitHub writes it: ``2026-05-04T02:00:00Z``."""
+    text: str
+    repository: str
+    login: str
+
+
 class InstallationChanged(Value, frozen=True, kw_only=True):
     """Where the App may work has changed: what is cached about it is stale."""
 
     event: str
 
 
-Command: TypeAlias = Press | RerunAll | InstallationChanged
+Request: TypeAlias = Press | RerunAll | Comment
+"""What a person asks for."""
 
+Command: TypeAlias = Request | InstallationChanged
+
+COMMENT_EVENT: Final = "issue_comment"
 INSTALLATION_EVENTS: Final = frozenset(
     {"installation", "installation_repositories", "installation_target", "repository"}
 )
@@ -85,6 +104,7 @@ class _CheckRun(Struct):
     id: int
     head_sha: str
     external_id: str | None = ""
+    started_at: str | None = ""
     app: _App | None = None
 
 
@@ -99,6 +119,20 @@ class _Action(Struct):
 
 class _Account(Struct):
     login: str = ""
+    type: str = ""
+
+
+class _Issue(Struct):
+    number: int
+    pull_request: dict[str, msgspec.Raw] | None = None
+
+
+class _Comment(Struct):
+    id: int
+    body: str | None = ""
+    created_at: str = ""
+    user: _Account | None = None
+    performed_via_github_app: _App | None = None
 
 
 class _Repository(Struct):
@@ -114,6 +148,8 @@ class _Payload(Struct):
     requested_action: _Action | None = None
     repository: _Repository | None = None
     sender: _Account | None = None
+    issue: _Issue | None = None
+    comment: _Comment | None = None
 
 
 _payload = msgspec.json.Decoder(_Payload)
@@ -136,7 +172,8 @@ def parse(event: str, body: bytes) -> Command | None:
     """
     if event in INSTALLATION_EVENTS:
         return InstallationChanged(event=event)
-    if event not in {"check_run", "check_suite"}:
+    read = _READERS.get(event)
+    if read is None:
         return None
     try:
         payload = _payload.decode(body)
@@ -144,7 +181,7 @@ def parse(event: str, body: bytes) -> Command | None:
         raise ValueError(f"a {event} delivery of an unknown shape: {error}") from error
     if payload.repository is None or payload.sender is None:
         return None
-    return _check_run(payload) if event == "check_run" else _check_suite(payload)
+    return read(payload)
 
 
 def _check_run(payload: _Payload) -> Command | None:
@@ -165,6 +202,7 @@ def _check_run(payload: _Payload) -> Command | None:
         app=app,
         repository=repository.full_name,
         login=sender.login,
+        began=run.started_at or "",
     )
 
 
@@ -196,3 +234,36 @@ def _check_suite(payload: _Payload) -> Command | None:
         repository=repository.full_name,
         login=sender.login,
     )
+
+
+def _comment(payload: _Payload) -> Command | None:
+    """A new comment of a person; what is edited or deleted later changes nothing."""
+    issue, comment, repository = payload.issue, payload.comment, payload.repository
+    if payload.action != "created" or issue is None or comment is None or repository is None:
+        return None
+    if issue.pull_request is None or not _is_a_persons(comment):
+        return None
+    assert comment.user is not None
+    return Comment(
+        id=comment.id,
+        number=issue.number,
+        created=comment.created_at,
+        text=comment.body or "",
+        repository=repository.full_name,
+        login=comment.user.login,
+    )
+
+
+def _is_a_persons(comment: _Comment) -> bool:
+    """Apps talk to each other for ever if one lets them: also our own answers come back."""
+    user = comment.user
+    if user is None or comment.performed_via_github_app is not None:
+        return False
+    return user.type != "Bot" and not user.login.endswith("[bot]")
+
+
+_READERS: Final[Mapping[str, Callable[[_Payload], Command | None]]] = {
+    "check_run": _check_run,
+    "check_suite": _check_suite,
+    COMMENT_EVENT: _comment,
+}

@@ -23,8 +23,13 @@ ACCOUNT: Final = "acme"
 PEOPLE: Final = {"alice": "write", "bob": "read", "carol": "admin"}
 """Whom the visitor can be, and what each may do."""
 _OTHERS: Final = {"dave": "write", BOT: "write"}
-_PERMISSIONS: Final = {"checks": "write", "contents": "write", "pull_requests": "write"}
-_EVENTS: Final = ("push", "pull_request")
+_PERMISSIONS: Final = {
+    "checks": "write",
+    "contents": "write",
+    "members": "read",
+    "pull_requests": "write",
+}
+_EVENTS: Final = ("push", "pull_request", "issue_comment")
 _AGO: Final = (13.0, 7.0, 2.5)
 """Minutes before the visitor comes that each commit of the history was pushed."""
 

@@ -237,6 +237,7 @@ class Configuration:
             self.desk.standing,
             pipelines=known.pipelines,
             trust=known.trust,
+            access=known.access,
             listening=compiled.listening,
         )
         self.desk.revise(standing)

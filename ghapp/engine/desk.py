@@ -110,7 +110,8 @@ class Desk:
         """Decides and commits; decides again when somebody else committed in between."""
         for _ in range(CONFLICTS_BORNE):
             decision = await decide()
-            if not (decision.seen or decision.effects or settled or delivery):
+            something = decision.seen or decision.effects or decision.ballots
+            if not (something or settled or delivery):
                 return decision
             try:
                 await self.store.commit(self._commit(decision, settled, delivery))
@@ -130,20 +131,27 @@ class Desk:
 
         await self.commit(decide, settled=settled)
 
-    async def answer(self, subject_key: str, text: str, settled: Settled) -> None:
-        """Settles an effect and shows an answer on the subject's check, together."""
+    async def answer(
+        self, subject_key: str, text: str, settled: Settled, *, later: tuple[Effect, ...] = ()
+    ) -> None:
+        """Settles an effect and shows an answer on the subject's check, together.
+
+        `later` is what else has to be told because of it.
+        """
 
         async def decide() -> Decision:
             before = await self.store.seen(subject_key)
             if before is None:
-                return Decision()
-            return noticed(before, Notice(at=self.clock(), text=text), rules=self.rules)
+                return Decision(effects=later)
+            shown = noticed(before, Notice(at=self.clock(), text=text), rules=self.rules)
+            return shown + Decision(effects=later)
 
         await self.commit(decide, settled=settled)
 
     def _commit(self, decision: Decision, settled: Settled | None, delivery: str | None) -> Commit:
         return Commit(
             seen=decision.seen,
+            ballots=decision.ballots,
             effects=self._addressed(decision.effects),
             settled=settled,
             delivery=delivery,

@@ -15,7 +15,8 @@ from typing import Final
 from ghapp import log as logs
 from ghapp.core import markdown, retry
 from ghapp.core.decide import NOTHING, Decision
-from ghapp.core.effects import Cancel, Promote, ReadLogs, Reconcile, Rerun
+from ghapp.core.discussion import amended
+from ghapp.core.effects import Cancel, Effect, Promote, ReadLogs, Reconcile, Rerun
 from ghapp.engine.desk import Desk
 from ghapp.errors import Reject, Retry
 from ghapp.metrics import DeliveryResult, Metrics
@@ -197,7 +198,8 @@ class Outbox:
             if told.excerpt and isinstance(row.effect, ReadLogs):
                 await self.desk.enrich(row.effect, told.excerpt, settled)
             elif told.notice:
-                await self.desk.answer(row.effect.subject.key, told.notice, settled)
+                later = _told_where_it_was_asked(row, told.notice)
+                await self.desk.answer(row.effect.subject.key, told.notice, settled, later=later)
             else:
                 await self.desk.commit(_nothing_more, settled=settled)
         except Exception:
@@ -215,6 +217,14 @@ _RESULT: Final[Mapping[type[Settled], DeliveryResult]] = {
 
 async def _nothing_more() -> Decision:
     return NOTHING
+
+
+def _told_where_it_was_asked(row: Claimed, notice: str) -> tuple[Effect, ...]:
+    """Who asked in a comment is told there, too."""
+    effect = row.effect
+    if isinstance(effect, Rerun | Cancel | Reconcile | Promote) and effect.reply:
+        return (amended(effect.reply, notice, turn=row.key),)
+    return ()
 
 
 def _apology(row: Claimed, settled: Settled) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 
 from msgspec import msgpack
 
+from ghapp.core.ballots import Ballot
 from ghapp.core.effects import Effect
 from ghapp.core.seen import Seen
 from ghapp.errors import CheckrailError
@@ -16,6 +17,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _ENCODER: Final = msgpack.Encoder()
 _SEEN: Final = msgpack.Decoder(Seen)
+_BALLOT: Final = msgpack.Decoder(Ballot)
 _EFFECT: Final[msgpack.Decoder[Effect]] = msgpack.Decoder(Effect)
 
 
@@ -23,7 +25,7 @@ class Unreadable(CheckrailError):
     """Stored by another version, or damaged: this version cannot make a value of it."""
 
 
-def encode(value: Seen | Effect) -> bytes:
+def encode(value: Seen | Effect | Ballot) -> bytes:
     """As it is stored."""
     return _ENCODER.encode(value)
 
@@ -34,6 +36,14 @@ def decode_seen(stored: bytes) -> Seen:
         return _SEEN.decode(stored)
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"the stored row cannot be read: {error}") from error
+
+
+def decode_ballot(stored: bytes) -> Ballot:
+    """What was stored; raises Unreadable."""
+    try:
+        return _BALLOT.decode(stored)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"the stored ballot cannot be read: {error}") from error
 
 
 def decode_effect(stored: bytes) -> Effect:

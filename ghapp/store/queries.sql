@@ -58,6 +58,20 @@ WHERE key = :key AND version = :version - 1;
 -- Forget a row that cannot be read, to make room for the one that replaces it.
 DELETE FROM seen WHERE key = :key;
 
+-- --- ballots ------------------------------------------------------------------------------------
+
+-- name: ballots
+-- What was said to each of these.
+SELECT key, value FROM ballots WHERE key IN (SELECT value FROM json_each(:keys));
+
+-- name: ballot_write
+-- A ballot as it is now, if nobody else changed it.
+INSERT INTO ballots (key, lasting, version, updated, value)
+VALUES (:key, :lasting, :version, :now, :value)
+ON CONFLICT (key) DO UPDATE
+SET lasting = :lasting, version = :version, updated = :now, value = :value
+WHERE ballots.version = :version - 1;
+
 -- --- effects ------------------------------------------------------------------------------------
 
 -- name: held_create
@@ -265,6 +279,11 @@ WHERE guid IN (SELECT guid FROM deliveries
 -- Forget subjects of which nothing more can come.
 DELETE FROM seen
 WHERE row IN (SELECT row FROM seen WHERE NOT open AND updated < :before LIMIT :limit);
+
+-- name: prune_ballots
+-- Forget votes on what is long over.
+DELETE FROM ballots
+WHERE key IN (SELECT key FROM ballots WHERE NOT lasting AND updated < :before LIMIT :limit);
 
 -- name: prune_slots
 -- Forget places at the far side whose subject is forgotten and of which nothing waits.

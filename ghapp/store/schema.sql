@@ -89,3 +89,15 @@ CREATE INDEX deliveries_done ON deliveries (settled) WHERE settled IS NOT NULL;
 -- Deliveries of several Apps.
 
 ALTER TABLE deliveries ADD COLUMN source TEXT NOT NULL DEFAULT '';  -- the Provider with the App
+
+-- name: version_3
+-- Votes, holds, and what may be tested.
+
+CREATE TABLE ballots (
+  key     TEXT PRIMARY KEY,
+  lasting INTEGER NOT NULL,             -- kept until it is taken back
+  version INTEGER NOT NULL,
+  updated INTEGER NOT NULL,
+  value   BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX ballots_passing ON ballots (updated) WHERE NOT lasting;

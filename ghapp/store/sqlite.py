@@ -15,15 +15,25 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
+from ghapp.core.ballots import Ballot
 from ghapp.core.model import Repository
 from ghapp.core.seen import Seen
+from ghapp.errors import Conflict
 from ghapp.ports import Backlog, Claimed, Commit, Dead, Delivery
 from ghapp.store import StoreType
 from ghapp.store._file import config_errors, open_file, path_of
 from ghapp.store._group import Bell, Group
 from ghapp.store._lanes import SQL, Lanes, new_row
 from ghapp.store._subjects import commit_columns, seen_columns, write_seen
-from ghapp.store.codec import Unreadable, decode_effect, decode_seen, micros, moment
+from ghapp.store.codec import (
+    Unreadable,
+    decode_ballot,
+    decode_effect,
+    decode_seen,
+    encode,
+    micros,
+    moment,
+)
 
 PRUNED_AT_ONCE: Final = 500
 """Rows of one table that one transaction forgets, so that nobody waits long behind it."""
@@ -82,6 +92,11 @@ class SqliteStore:
         """Rows of which more may come, by key, from the first one beyond `after`."""
         return await self._several("seen_open_page", {"after": after, "limit": limit})
 
+    async def ballots(self, keys: Sequence[str]) -> Sequence[Ballot]:
+        """What was said to each of these; one that cannot be read stops whoever asks."""
+        rows = await self._read("ballots", keys=json.dumps(list(keys)))
+        return [decode_ballot(value) for _, value in rows]
+
     async def _one(self, query: str, values: dict[str, Any]) -> Seen | None:
         found = await self._several(query, values)
         return found[0] if found else None
@@ -107,11 +122,14 @@ class SqliteStore:
         """All of it or nothing; raises Conflict."""
         now = self._time.now()
         seen = [seen_columns(one, now) for one in commit.seen]
+        ballots = [_ballot_columns(one, now) for one in commit.ballots]
         effects = [new_row(one) for one in commit.effects]
 
         def write(db: sqlite3.Connection) -> None:
             for columns in seen:
                 write_seen(db, columns)
+            for columns in ballots:
+                _write_ballot(db, columns)
             if commit.settled is not None:
                 self._lanes.settle(db, commit.settled, now)
             for effect in effects:
@@ -242,7 +260,13 @@ class SqliteStore:
     async def prune(self, before: datetime) -> int:
         """Forget what was done before then, in as many small transactions as it takes."""
         values = {"before": micros(before), "limit": PRUNED_AT_ONCE}
-        tables = ("prune_effects", "prune_parked", "prune_deliveries", "prune_seen")
+        tables = (
+            "prune_effects",
+            "prune_parked",
+            "prune_deliveries",
+            "prune_seen",
+            "prune_ballots",
+        )
         forgotten = [await self._prune(table, values) for table in tables]
         await self._prune("prune_slots", values)  # after what they belong to
         return sum(forgotten)
@@ -304,6 +328,21 @@ class _Time:
 
     def _present(self) -> datetime:
         return self._told + timedelta(seconds=time.monotonic() - self._at)
+
+
+def _ballot_columns(ballot: Ballot, now: int) -> dict[str, Any]:
+    return {
+        "key": ballot.key,
+        "lasting": ballot.lasting,
+        "version": ballot.version,
+        "now": now,
+        "value": encode(ballot),
+    }
+
+
+def _write_ballot(db: sqlite3.Connection, columns: dict[str, Any]) -> None:
+    if db.execute(SQL["ballot_write"], columns).rowcount != 1:
+        raise Conflict(f"{columns['key']}: somebody else voted in between")
 
 
 def _dead(columns: tuple[Any, ...]) -> Dead:

@@ -4,6 +4,7 @@ What GitHub's own rules say is tested against the stand-in; injection is in `tes
 """
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,10 +12,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from ghapp.core import checks
+from ghapp.core.audience import Presentation
 from ghapp.core.checks import duration, render
-from ghapp.core.model import Conclusion, Phase, Step, Verb
+from ghapp.core.model import Conclusion, Observation, Phase, Step, Verb
 from ghapp.core.pipeline import Next
-from ghapp.core.seen import Notice
+from ghapp.core.seen import Gate, Notice
 from tests.core.builders import T0, at, release_look, run_look
 from tests.core.test_pipeline import PIPELINE
 
@@ -128,6 +130,54 @@ def test_a_button_fits_whatever_the_environment_is_called(name: str) -> None:
 def test_running_can_be_cancelled_and_finished_run_again() -> None:
     assert [b.identifier for b in render(run_look(Phase.RUNNING)).buttons] == [Verb.CANCEL]
     assert [b.identifier for b in render(run_look(Phase.FAILED)).buttons] == [Verb.RERUN]
+
+
+def labels(look: Observation, *offered: Verb, **more: Any) -> list[str]:
+    presentation = Presentation(buttons=offered or None)
+    check = render(look, following=following("staging"), presentation=presentation, **more)
+    return [button.label for button in check.buttons]
+
+
+GOOD = release_look(Phase.SUCCEEDED)
+
+
+def test_what_ran_well_before_can_be_rolled_back_to() -> None:
+    assert labels(GOOD, earlier="1.0.0") == ["Promote to staging", "Roll back", "Reconcile"]
+    assert labels(release_look(Phase.FAILED), earlier="1.0.0") == ["Reconcile", "Roll back"]
+    assert labels(release_look(Phase.RUNNING), earlier="1.0.0") == ["Reconcile"]
+
+
+def test_a_promotion_that_waits_is_approved_or_held() -> None:
+    gate = Gate(environment="staging", votes=1, needed=2)
+    assert labels(GOOD, gate=gate) == ["Approve staging", "Hold staging", "Reconcile"]
+    assert "1 of 2 approvals" in render(GOOD, gate=gate).summary
+
+
+def test_what_is_held_can_be_released_and_not_promoted() -> None:
+    gate = Gate(environment="staging", held="ann")
+    assert labels(GOOD, gate=gate) == ["Release staging", "Reconcile"]
+    assert "`staging` is held by **ann**" in render(GOOD, gate=gate).summary
+
+
+def test_documents_choose_among_what_is_possible() -> None:
+    assert labels(GOOD, Verb.HOLD, Verb.PROMOTE) == ["Promote to staging", "Hold staging"]
+    assert labels(GOOD, Verb.CANCEL, Verb.APPROVE, Verb.UNHOLD) == []
+    waiting = Gate(environment="staging", votes=1, needed=2)
+    assert labels(GOOD, Verb.PROMOTE, gate=waiting) == ["Approve staging"]
+    held = Gate(environment="staging", held="ann")
+    assert labels(GOOD, Verb.HOLD, gate=held) == ["Release staging"]
+    failed = run_look(Phase.FAILED, verbs=(Verb.RERUN, Verb.RERUN_FAILED))
+    assert labels(failed) == ["Re-run", "Re-run failed tasks"]
+    assert labels(failed, Verb.RERUN_FAILED) == ["Re-run failed tasks"]
+
+
+@pytest.mark.parametrize("state", checks.State)
+def test_every_button_that_can_be_shown_keeps_githubs_limits(state: checks.State) -> None:
+    for verb in checks.BUTTONS[state]:
+        button = checks._button(verb, "a-rather-long-environment", "1.0.0-a.long.version+of.it")
+        assert 0 < len(button.label) <= checks.LABEL_LIMIT
+        assert 0 < len(button.description) <= checks.DESCRIPTION_LIMIT
+        assert len(button.identifier) <= 20
 
 
 @pytest.mark.parametrize(

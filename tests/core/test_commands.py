@@ -3,21 +3,26 @@
 Gathering the facts is tested in `tests/engine/test_inbox.py`.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from ghapp.core.commands import Facts, Target, plan
-from ghapp.core.decide import NOTHING, Decision, Rules
+from ghapp.core.access import Person
+from ghapp.core.audience import Audience, Presentation
+from ghapp.core.commands import plan
+from ghapp.core.decide import NOTHING, Decision, Rules, decide
 from ghapp.core.effects import Cancel, Promote, Reconcile, Rerun, SetCheck
 from ghapp.core.model import Observation, Phase, Subject, Verb
 from ghapp.core.seen import Seen
 from ghapp.core.source import Asked, Create, Write
+from ghapp.core.trust import TrustPolicy, TrustPolicySpec
 from ghapp.core.webhook import Press, RerunAll
+from ghapp.core.wishes import Facts, Target
 from ghapp.errors import Refused
-from tests.core.builders import COMMIT, RULES, at, release_look, run_look, tell
+from tests.core.builders import COMMIT, EVERYBODY, RULES, at, release_look, run_look, tell
 from tests.core.test_pipeline import PIPELINE
 
 APP = 7
@@ -56,7 +61,8 @@ def facts(*looks: Observation, permission: str = "write", **changes: Any) -> Fac
         Target(seen=row(look), manifest=changes.get("manifest", {}), plans=PLANS) for look in looks
     )
     guid = changes.get("guid", "guid-1")
-    return Facts(app=APP, permission=permission, targets=targets, guid=guid, at=at(60))
+    person = Person(login=changes.get("login", "dev"), role=permission)
+    return Facts(app=APP, person=person, targets=targets, guid=guid, at=at(60))
 
 
 def answer(decision: Decision) -> str:
@@ -128,7 +134,7 @@ def test_an_adapters_refusal_is_told() -> None:
     "pressed",
     [
         press(app=8),
-        press("approve"),
+        press("ok-to-test"),
         press("lgtm|26764"),
         press(repository="evil/shop"),
         press(commit="f" * 40),
@@ -176,7 +182,56 @@ def test_rerun_all_repeats_the_newest_finished_run_of_each_check() -> None:
 
 
 def test_a_login_cannot_write_markdown_on_our_check() -> None:
-    decision = plan(
-        press(login="x](http://evil)![y](z)"), facts(run_look(), permission="none"), rules=RULES
-    )
+    login = "x](http://evil)![y](z)"
+    given = facts(run_look(), permission="none", login=login)
+    decision = plan(press(login=login), given, rules=RULES)
     assert "x\\](" in answer(decision)
+
+
+# -- what documents say -------------------------------------------------------------------------
+
+
+def offering(*buttons: Verb, look: Observation | None = None, **changes: Any) -> Facts:
+    """A check on which a Notification offers these buttons only."""
+    presented = Audience(presentation=Presentation(buttons=buttons))
+    seen = replace(row(look or run_look(Phase.FAILED)), audience=presented)
+    return replace_facts(facts(), Target(seen=seen, manifest={}, plans=PLANS), **changes)
+
+
+def replace_facts(given: Facts, *targets: Target, **changes: Any) -> Facts:
+    return dataclasses.replace(given, targets=targets, **changes)
+
+
+def test_a_verb_that_the_notifications_do_not_offer_is_refused() -> None:
+    """GitHub shows its own Re-run on every check, whatever we offer."""
+    decision = plan(press("rerun"), offering(Verb.RECONCILE), rules=RULES)
+    assert "do not offer rerun" in answer(decision)
+    (effect,) = plan(press("rerun"), offering(Verb.RERUN), rules=RULES).effects
+    assert isinstance(effect, Rerun)
+
+
+def test_a_namespace_that_may_not_speak_for_the_repository_any_more_is_not_acted_upon() -> None:
+    spec = TrustPolicySpec(namespaces=("ci",), repositories=("acme/other",))
+    policy = TrustPolicy(name="shop", spec=spec)
+    rules = dataclasses.replace(RULES, trust=(policy,))
+    decision = plan(press(), facts(run_look(Phase.FAILED)), rules=rules)
+    assert "no TrustPolicy lets namespace ci speak for" in answer(decision)
+    spec = replace(spec, repositories=("acme/shop",))
+    rules = dataclasses.replace(RULES, trust=(replace(policy, spec=spec),))
+    (effect,) = plan(press(), facts(run_look(Phase.FAILED)), rules=rules).effects
+    assert isinstance(effect, Rerun)
+
+
+def test_rerun_all_knows_checks_by_the_name_that_documents_gave_them() -> None:
+    def named(name: str, check: str) -> Target:
+        look = run_look(Phase.FAILED)
+        look = replace(look, subject=replace(look.subject, name=name, uid=name))
+        presentation = Presentation(check_name=check)
+        audience = Audience(recipients=EVERYBODY.recipients, presentation=presentation)
+        (seen,) = decide(None, look, audience=audience, rules=RULES).seen
+        return Target(seen=seen, manifest={}, plans=PLANS)
+
+    all_of_it = RerunAll(commit=COMMIT, app=APP, repository="acme/shop", login="dev")
+    given = replace_facts(facts(), named("a", "one"), named("b", "two"))
+    effects = plan(all_of_it, given, rules=RULES).effects
+    assert [effect.subject.name for effect in effects] == ["a", "b"]

@@ -24,8 +24,8 @@ from ghapp.core.model import (
     Step,
     SubjectType,
 )
-from ghapp.core.seen import Notice, Seen
-from tests.core.builders import EVERYBODY, REVISION, RULES, T0, at, release_look, run_look
+from ghapp.core.seen import Gate, Notice, Seen
+from tests.core.builders import EVERYBODY, REVISION, RULES, T0, at, release_look, run_look, tell
 
 ENDS = (Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED, Phase.ERRORED)
 
@@ -574,3 +574,38 @@ def test_that_a_run_is_gone_is_no_news_after_its_end() -> None:
     told.look(run_look(Phase.SUCCEEDED))
     told.look(run_look(Phase.SUCCEEDED), gone=True)
     assert len(told.checks) == 1
+
+
+# -- what ran well before, and what is held --------------------------------------------------------
+
+
+def released(version: str, phase: Phase = Phase.SUCCEEDED, previous: Seen | None = None) -> Seen:
+    """The row of HelmRelease `shop` in a version, after another one."""
+    return tell(None, release_look(phase, version), previous=previous).seen[-1]
+
+
+def test_a_release_knows_the_version_that_ran_well_before_it() -> None:
+    first = released("1.0.0")
+    assert not first.earlier
+    second = released("1.1.0", Phase.FAILED, first)
+    assert second.earlier == "1.0.0"
+    third = released("1.2.0", previous=second)
+    assert third.earlier == "1.0.0"
+    assert released("1.3.0", previous=third).earlier == "1.2.0"
+
+
+def test_rolled_back_it_does_not_lead_back_to_itself() -> None:
+    first = released("1.0.0")
+    second = released("1.1.0", Phase.FAILED, first)
+    closed = replace(first, closed=True)
+    (*_, again) = tell(closed, release_look(Phase.SUCCEEDED, "1.0.0"), previous=second).seen
+    assert again.look.subject == first.look.subject
+    assert not again.earlier
+
+
+def test_what_is_held_stays_so_for_the_next_version_and_votes_do_not() -> None:
+    first = released("1.0.0")
+    held = replace(first, gate=Gate(environment="staging", held="ann", votes=1, needed=2))
+    assert released("1.1.0", previous=held).gate == Gate(environment="staging", held="ann")
+    voted = replace(first, gate=Gate(environment="staging", votes=1, needed=2))
+    assert released("1.1.0", previous=voted).gate is None

@@ -5,6 +5,7 @@ The web server around it is tested in `tests/test_server.py`.
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from ghapp.core.webhook import (
     INSTALLATION_EVENTS,
+    Comment,
     InstallationChanged,
     Press,
     RerunAll,
@@ -120,3 +122,53 @@ def test_garbage_gets_a_verdict_or_a_value_error_and_nothing_else(event: str, bo
         parse(event, body)
     except ValueError:
         return
+
+
+# -- comments -------------------------------------------------------------------------------------
+
+
+def comment(**changes: Any) -> bytes:
+    """A comment of dev on pull request 5; `changes` go one level down."""
+    payload: dict[str, Any] = {
+        "action": "created",
+        "issue": {"number": 5, "pull_request": {"url": "u"}, "state": "open"},
+        "comment": {
+            "id": 99,
+            "body": "/test",
+            "created_at": "2026-11-21T09:05:00Z",
+            "user": {"login": "dev", "type": "User"},
+            "performed_via_github_app": None,
+        },
+        "repository": {"full_name": "acme/shop"},
+        "sender": {"login": "dev"},
+    }
+    for name, value in changes.items():
+        payload[name] = {**payload[name], **value} if isinstance(value, dict) else value
+    return json.dumps(payload).encode()
+
+
+def test_a_new_comment_on_a_pull_request_is_a_command() -> None:
+    assert parse("issue_comment", comment()) == Comment(
+        id=99,
+        number=5,
+        created="2026-11-21T09:05:00Z",
+        text="/test",
+        repository="acme/shop",
+        login="dev",
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"action": "edited"},
+        {"action": "deleted"},
+        {"issue": {"pull_request": None}},
+        {"comment": {"user": {"login": "checkrail[bot]", "type": "Bot"}}},
+        {"comment": {"user": {"login": "checkrail[bot]"}}},
+        {"comment": {"user": None}},
+        {"comment": {"performed_via_github_app": {"id": 7}}},
+    ],
+)
+def test_what_is_edited_or_an_apps_or_on_an_issue_is_none(changes: dict[str, Any]) -> None:
+    assert parse("issue_comment", comment(**changes)) is None

@@ -14,6 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
+from ghapp.core.ballots import Ballot
 from ghapp.core.model import Repository
 from ghapp.core.seen import Seen
 from ghapp.ports import Backlog, Claimed, Commit, Dead, Delivery, Store
@@ -124,6 +125,9 @@ class Brittle:
 
     async def open_rows(self, after: str, limit: int) -> Sequence[Seen]:
         return await self.inner.open_rows(after, limit)
+
+    async def ballots(self, keys: Sequence[str]) -> Sequence[Ballot]:
+        return await self.inner.ballots(keys)
 
     async def known(self, guids: Sequence[str]) -> frozenset[str]:
         return await self.inner.known(guids)

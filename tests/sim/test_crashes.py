@@ -8,6 +8,7 @@ it with a real process and SIGKILL; bad weather without crashes is tested beside
 
 import asyncio
 import contextlib
+import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -100,7 +101,8 @@ async def supervised(w: World, bomb: Bomb) -> AsyncIterator[Lives]:
 
 
 async def story(w: World) -> None:
-    """A failing run, its repetition, a cancelled run, a refusal, a promotion, a deletion."""
+    """A failing run, its repetition, a cancelled run, a refusal, a promotion, a deletion, and
+    commands in a comment."""
     run = w.pipelinerun("first")
     w.run_through(run, "Failed")
     check = await until(lambda: next((c for c in w.checks() if c.conclusion == "failure"), None))
@@ -130,6 +132,24 @@ async def story(w: World) -> None:
     await until(lambda: w.checks("lost"))
     w.kube.delete("PipelineRun", "ci", "lost")
     await until(lambda: w.checks("lost")[0].conclusion == "cancelled")
+    await discuss(w)
+
+
+async def discuss(w: World) -> None:
+    """A comment on a pull request: a run that is repeated, and a command that is refused."""
+    commit = w.github.push("acme/shop", "topic", {"b.txt": "b"}, "B", "dev")
+    pull = w.github.open_pull("acme/shop", head="topic", title="B", login="dev")
+    named = {"checkrail.dev/check-name": "talk"}
+    w.run_through(w.pipelinerun("talk", commit=commit, annotations=named), "Failed")
+    await until(lambda: any(c.conclusion == "failure" for c in w.checks("talk")))
+    w.github.comment("acme/shop", pull.number, "/retest\n/approve staging", "dev")
+    await until(lambda: "Re-run as" in "".join(replies(w)))
+
+
+def replies(w: World) -> list[str]:
+    """What we said in comments; the copy's name is random."""
+    comments = w.github.repository("acme/shop").comments.values()
+    return [re.sub(r"-r-[0-9a-f]{8}", "", each.body) for each in comments if each.app]
 
 
 def runs(w: World) -> list[dict[str, Any]]:
@@ -167,6 +187,12 @@ def picture(w: World) -> dict[str, Any]:
         "runs": sorted(run["spec"].get("status", "") for run in runs(w)),
         "pulls": [(pull.title, pull.state) for pull in gitops.pulls.values()],
         "branches": sorted(gitops.git.refs),
+        "replies": [re.sub(r"answers \d+", "", body) for body in replies(w)],
+        "reactions": sorted(
+            content
+            for comment in w.github.repository("acme/shop").comments.values()
+            for _, _, content, _ in comment.reactions
+        ),
     }
 
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 
+from ghapp.core.ballots import Ballot, Vote
 from ghapp.core.model import Phase, Repository
 from ghapp.errors import CheckrailError, Conflict
 from ghapp.ports import Addressed, Again, Commit, Done, Parked, Store
@@ -815,3 +816,36 @@ async def test_open_rows_come_in_pages(store: Store) -> None:
         last = page[-1].look.subject.key
         found += [one.look.subject.name for one in page]
     assert found == names
+
+
+# --- ballots --------------------------------------------------------------------------------------
+
+
+def ballot(version: int = 1, *logins: str, lasting: bool = False) -> Ballot:
+    votes = tuple(Vote(login=login, at=NOW) for login in logins)
+    return Ballot(key="vote/x", version=version, votes=votes, lasting=lasting)
+
+
+async def test_a_ballot_comes_back_as_it_was_committed(store: Store) -> None:
+    assert await store.ballots(["vote/x"]) == []
+    await store.commit(Commit(ballots=(ballot(1, "ann"),)))
+    await store.commit(Commit(ballots=(ballot(2, "ann", "bob"), ballot(3))))
+    assert await store.ballots(["vote/x", "vote/y"]) == [ballot(3)]
+
+
+@pytest.mark.parametrize("version", [1, 2, 4])
+async def test_two_who_vote_at_once_are_a_conflict_and_nothing_is_lost(
+    store: Store, version: int
+) -> None:
+    await store.commit(Commit(ballots=(ballot(1), ballot(2, "ann"))))
+    with pytest.raises(Conflict):
+        await store.commit(Commit(ballots=(ballot(version, "bob"),), seen=(row(subject()),)))
+    assert await store.ballots(["vote/x"]) == [ballot(2, "ann")]
+    assert await store.seen(subject().key) is None
+
+
+async def test_votes_are_forgotten_and_holds_are_not(store: Store) -> None:
+    held = Ballot(key="hold/x", version=1, lasting=True)
+    await store.commit(Commit(ballots=(ballot(), held)))
+    await store.prune(at(10_000))
+    assert await store.ballots(["vote/x", "hold/x"]) == [held]

@@ -1,0 +1,288 @@
+"""What people ask for on GitHub, with a click or in a comment: gather, judge, commit.
+
+Gathering facts is the only IO (`gather`); what follows, `core.commands` and `core.discussion` say.
+People are asked about once, before; the runs are read anew each time that it is decided.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final
+
+from ghapp import log as logs
+from ghapp.core import access, commands, comments, discussion
+from ghapp.core.access import Action
+from ghapp.core.comments import Said
+from ghapp.core.decide import NOTHING, Decision
+from ghapp.core.model import Repository, Verb
+from ghapp.core.seen import Seen
+from ghapp.core.webhook import Command, Comment, Press, RerunAll
+from ghapp.core.wishes import AGAIN, Facts, Pull, Target, inquiry, place_of
+from ghapp.engine.desk import Desk
+from ghapp.engine.gather import People, Runs
+from ghapp.errors import DeliveryError
+from ghapp.metrics import CommandResult, Metrics
+from ghapp.ports import Delivery, GitHub
+
+log = logs.get(__name__)
+
+GATHER_LIMIT: Final = 30.0
+"""Seconds to gather the facts of one request, and again to decide on it."""
+
+
+CLICK: Final = "a click"
+COMMENT: Final = "a command in a comment"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requests:
+    """Turns what people ask for into effects or answers."""
+
+    desk: Desk
+    github: GitHub
+    runs: Runs
+    metrics: Metrics
+
+    # -- clicks --------------------------------------------------------------------------------
+
+    async def click(self, command: Press | RerunAll, delivery: Delivery) -> None:
+        """Judges a click, once."""
+        verb = commands.verb_of(command)
+        if verb is None:
+            log.info("a button that is not ours", login=command.login)
+            await self.desk.commit(_nothing, delivery=delivery.guid)
+            return
+        async with asyncio.timeout(GATHER_LIMIT):
+            facts = await self._facts_of_click(command, verb, delivery)
+        if facts is None:
+            await self.desk.commit(_nothing, delivery=delivery.guid)
+            self._count(verb, command.login, NOTHING, how=CLICK)
+            return
+
+        async def decide() -> Decision:
+            rows = await self._clicked(command)
+            targets = [await self.runs.whole(verb, row) for row in rows]
+            wishes = [(verb, row) for row in rows]
+            now = await self._now(facts, targets, wishes, command.repository)
+            return commands.plan(command, now, rules=self.desk.rules)
+
+        async with asyncio.timeout(GATHER_LIMIT):
+            decision = await self.desk.commit(decide, delivery=delivery.guid)
+        self._count(verb, command.login, decision, how=CLICK)
+
+    async def _clicked(self, command: Press | RerunAll) -> Sequence[Seen]:
+        """What the click may be about; of another host's repositories GitHub knows nothing."""
+        store = self.desk.store
+        if isinstance(command, RerunAll):
+            found = await store.on_commit(_repository(command.repository), command.commit)
+        else:
+            seen = await store.by_external_id(command.external_id)
+            found = (seen,) if seen else ()
+        return [seen for seen in found if self._is_on_github(seen)]
+
+    async def _facts_of_click(
+        self, command: Press | RerunAll, verb: Verb, delivery: Delivery
+    ) -> Facts | None:
+        """All that does not change while it is decided; None: it is about nothing of ours."""
+        if command.app != await self.github.identify():
+            return None
+        clicked = tuple(Target(seen=row) for row in await self._clicked(command))
+        rows = [target.seen for target in commands.concerned(command, clicked)]
+        if not rows:
+            return None
+        people = People(github=self.github, repository=_repository(command.repository))
+        pulls = await _pulls(people, rows) if verb in AGAIN else {}
+        rules = self.desk.rules
+        places = [place_of(verb, row.look, rules) for row in rows]
+        asked = inquiry(((_actions(verb), place) for place in places if place), rules)
+        pull = next(iter(pulls.values()), None)
+        return Facts(
+            app=command.app,
+            person=await people.person(command.login, asked, commit=command.commit, pull=pull),
+            targets=(),
+            guid=delivery.guid,
+            at=delivery.received,
+            pulls=pulls,
+        )
+
+    # -- comments ------------------------------------------------------------------------------
+
+    async def comment(self, command: Comment, delivery: Delivery) -> None:
+        """Judges the commands of a comment, once; shows at once that they were read."""
+        people = People(github=self.github, repository=_repository(command.repository))
+        async with asyncio.timeout(GATHER_LIMIT):
+            said, pull, rows = await self._heard(command, people)
+        if pull is None or not said:
+            await self.desk.commit(_nothing, delivery=delivery.guid)
+            return
+        await self.desk.commit(partial(_this, discussion.acknowledge(command)))
+        async with asyncio.timeout(GATHER_LIMIT):
+            pull = await people.with_author(pull)
+            facts = await self._facts_of_comment(command, said, people, pull, rows, delivery)
+
+        async def decide() -> Decision:
+            rows = await self._discussed(command, pull)
+            targets = [await self._talked_of(said, row) for row in rows]
+            wishes = [(verb, row) for verb in discussion.verbs(said) for row in rows]
+            now = await self._now(facts, targets, wishes, command.repository)
+            return discussion.plan(command, said, pull, now, rules=self.desk.rules)
+
+        async with asyncio.timeout(GATHER_LIMIT):
+            decision = await self.desk.commit(decide, delivery=delivery.guid)
+        for verb in discussion.verbs(said):
+            self._count(verb, command.login, _only(decision, verb), how=COMMENT)
+
+    async def _heard(
+        self, command: Comment, people: People
+    ) -> tuple[tuple[Said, ...], Pull | None, Sequence[Seen]]:
+        """The commands that are meant for us, the pull request, and the runs that it has."""
+        said = comments.commands(command.text)
+        pull = await people.pull(command.number) if said else None
+        rows = await self._discussed(command, pull) if pull else ()
+        return discussion.for_us(said, rows, self.desk.rules), pull, rows
+
+    async def _discussed(self, command: Comment, pull: Pull) -> Sequence[Seen]:
+        """The runs on the newest commit of a pull request, and on the one that it became."""
+        repository = _repository(command.repository)
+        commits = [pull.head, *([pull.trial] if pull.merged and pull.trial else [])]
+        found = [
+            seen
+            for commit in commits
+            for seen in await self.desk.store.on_commit(repository, commit)
+        ]
+        return [seen for seen in found if self._is_on_github(seen)]
+
+    async def _talked_of(self, said: Sequence[Said], row: Seen) -> Target:
+        """With its object, if a command is about it that changes it."""
+        verbs = discussion.verbs_about(said, row, self.desk.rules)
+        return await self.runs.whole(next(iter(verbs), Verb.PROMOTE), row)
+
+    async def _facts_of_comment(
+        self,
+        command: Comment,
+        said: Sequence[Said],
+        people: People,
+        pull: Pull,
+        rows: Sequence[Seen],
+        delivery: Delivery,
+    ) -> Facts:
+        rules = self.desk.rules
+        asked = inquiry(discussion.asked_about(command, said, rows, rules), rules)
+        return Facts(
+            app=await self.github.identify(),
+            person=await people.person(command.login, asked, commit=pull.head, pull=pull),
+            targets=(),
+            guid=delivery.guid,
+            at=delivery.received,
+            pulls={pull.number: pull},
+        )
+
+    # -- both ----------------------------------------------------------------------------------
+
+    async def excuse(self, command: Command | None, reason: str, delivery: Delivery) -> None:
+        """What cannot be judged is not done, and whoever asked is told so."""
+
+        meant = await self._meant(command) if isinstance(command, Comment) else ()
+
+        async def decide() -> Decision:
+            if isinstance(command, Comment):
+                return discussion.excuse(command, meant, reason)
+            if not isinstance(command, Press | RerunAll):
+                return NOTHING
+            targets = tuple(Target(seen=row) for row in await self._clicked(command))
+            at, rules = delivery.received, self.desk.rules
+            return commands.excuse(command, reason, targets, at=at, rules=rules)
+
+        await self.desk.commit(decide, delivery=delivery.guid)
+        for verb in _asked_for(command, meant):
+            self.metrics.command(verb, "failed")
+
+    async def _meant(self, command: Comment) -> tuple[Said, ...]:
+        """The commands that are surely for us, if not even that can be found out now."""
+        people = People(github=self.github, repository=_repository(command.repository))
+        try:
+            async with asyncio.timeout(GATHER_LIMIT):
+                return (await self._heard(command, people))[0]
+        except (DeliveryError, TimeoutError):
+            return discussion.for_us(comments.commands(command.text), (), self.desk.rules)
+
+    def _is_on_github(self, seen: Seen) -> bool:
+        revision = seen.look.revision
+        return revision is not None and self.github.serves(revision.repository)
+
+    async def _now(
+        self,
+        facts: Facts,
+        targets: Sequence[Target],
+        wishes: Sequence[tuple[Verb, Seen]],
+        slug: str,
+    ) -> Facts:
+        """With the runs as they are at this moment, and what was said about them before."""
+        said = await self.runs.ballots(wishes, facts.pulls.values(), slug, self.desk.rules)
+        return replace(facts, targets=tuple(targets), ballots=said)
+
+    def _count(self, verb: Verb, login: str, decision: Decision, *, how: str) -> None:
+        """For whoever looks after the house: what was asked for, by whom, and what was said."""
+        result = _result(decision)
+        self.metrics.command(verb, result)
+        log.info(how, verb=verb, login=login, result=result)
+        for one in decision.audit:
+            log.info(
+                "audit",
+                login=one.login,
+                verb=one.verb,
+                subject=one.subject,
+                environment=one.environment,
+                allowed=one.allowed,
+                why=one.why,
+            )
+
+
+def _result(decision: Decision) -> CommandResult:
+    if any(one.allowed for one in decision.audit):
+        return "done"
+    return "refused" if decision.audit else "not_ours"
+
+
+def _only(decision: Decision, verb: Verb) -> Decision:
+    return Decision(audit=tuple(one for one in decision.audit if one.verb is verb))
+
+
+def _asked_for(command: Command | None, meant: Sequence[Said]) -> Iterable[Verb]:
+    if isinstance(command, Comment):
+        return discussion.verbs(meant)
+    verb = commands.verb_of(command) if isinstance(command, Press | RerunAll) else None
+    return (verb,) if verb else ()
+
+
+def _actions(verb: Verb) -> tuple[Action, ...]:
+    """What may only be reconciled is not re-run: see `core.wishes`."""
+    found = access.ACTIONS[verb]
+    return (*found, "reconcile") if verb is Verb.RERUN else found
+
+
+async def _pulls(people: People, rows: Sequence[Seen]) -> dict[int, Pull]:
+    """The pull requests that runs say they are of, as far as there are any."""
+    numbers = {
+        row.look.revision.pull_request
+        for row in rows
+        if row.look.revision and row.look.revision.pull_request
+    }
+    found = [await people.pull(number) for number in sorted(numbers)]
+    known = [await people.with_author(pull) for pull in found if pull is not None]
+    return {pull.number: pull for pull in known}
+
+
+async def _nothing() -> Decision:
+    return NOTHING
+
+
+async def _this(decision: Decision) -> Decision:
+    return decision
+
+
+def _repository(full_name: str) -> Repository:
+    """A webhook does not say which host it comes from: ours, whatever its name is."""
+    owner, _, name = full_name.rpartition("/")
+    return Repository(host="", owner=owner, name=name)

@@ -1,0 +1,158 @@
+"""What is found out about people and pull requests: roles, teams, owners, authors.
+
+What follows from it is `tests/core/test_access.py`; how CODEOWNERS is read `test_owners.py`.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from ghapp.core.access import Person
+from ghapp.core.wishes import Inquiry, Pull
+from ghapp.demo.github import GitHub, Installation
+from ghapp.engine.gather import YAML_LIMIT, People
+from tests.github.fixtures import SHOP, Opened, opened
+from tests.github_fixtures import Clock
+
+OWNERS = "approvers: [bob, crew]\n"
+ALIASES = "aliases:\n  crew: [cas]\n"
+
+
+@pytest.fixture
+def github_clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def world(
+    github: GitHub, github_installation: Installation, github_clock: Clock
+) -> AsyncIterator[Opened]:
+    async with opened(github, github_installation.app, github_clock, timeout=2.0) as one:
+        yield one
+
+
+@pytest.fixture
+def people(world: Opened) -> People:
+    return People(github=world.client, repository=SHOP)
+
+
+async def ask(
+    people: People, login: str, *, pull: Pull | None = None, commit: str = "main", **asked: Any
+) -> Person:
+    inquiry = Inquiry(
+        teams=frozenset(asked.get("teams", ())),
+        owners=frozenset(asked.get("owners", ())),
+        authors=bool(asked.get("authors")),
+    )
+    return await people.person(login, inquiry, commit=commit, pull=pull)
+
+
+@pytest.mark.parametrize("role", ["read", "triage", "write", "maintain", "admin"])
+async def test_roles_are_told_apart_although_github_folds_them(
+    people: People, github: GitHub, role: str
+) -> None:
+    github.create_user("pat")
+    github.set_role("acme/shop", "pat", role)
+    assert await people.role("pat") == role
+    assert await people.role("nobody-at-all") == "none"
+
+
+async def test_who_is_in_a_team_is_asked_once(
+    people: People, github: GitHub, world: Opened
+) -> None:
+    for login in ("ann", "bob"):
+        github.create_user(login)
+    github.create_team("acme", "release", ("ann",))
+    assert (await ask(people, "ann", teams=("Acme/release",))).teams == {"acme/release"}
+    assert not (await ask(people, "bob", teams=("acme/release", "acme/none"))).teams
+    world.seen.clear()
+    await ask(people, "bob", teams=("acme/release",))
+    assert not world.seen.count("GET", "/memberships/{login}")
+
+
+async def test_what_the_app_may_not_read_is_said_and_admits_nobody(
+    people: People, github: GitHub
+) -> None:
+    github.create_user("ann")
+    github.faults.add("status", status=403, path="/memberships/", times=9)
+    found = await ask(people, "ann", teams=("acme/release",))
+    assert not found.teams
+    assert "who is in acme/release may not be read" in found.unknown["acme/release"]
+
+
+async def test_an_app_that_was_never_granted_to_read_members_says_so(
+    github: GitHub, github_installation: Installation, github_clock: Clock
+) -> None:
+    del github_installation
+    github.create_user("ann")
+    few = {"metadata": "read", "contents": "write", "pull_requests": "write"}
+    app = github.create_app("lean", few, (), webhook_url="http://127.0.0.1:1", webhook_secret="s")
+    github.install(app, "acme")
+    async with opened(github, app, github_clock) as lean:
+        found = await ask(People(github=lean.client, repository=SHOP), "ann", teams=("acme/a",))
+    assert "the App lacks members:read" in found.unknown["acme/a"]
+
+
+async def test_code_owners_count_before_owners_files(people: People, github: GitHub) -> None:
+    for login in ("ann", "bob", "cas"):
+        github.create_user(login)
+    files = {"deploy/OWNERS": OWNERS, "OWNERS": "approvers: [ann]\n", "OWNERS_ALIASES": ALIASES}
+    github.push("acme/shop", "main", dict(files), "Owners", "ann")
+
+    async def owns(path: str) -> list[str]:
+        found = [await ask(people, login, owners=(path,)) for login in ("ann", "bob", "cas")]
+        return [one.login for one in found if one.owns]
+
+    assert await owns("/deploy/") == ["ann", "bob", "cas"]
+    assert await owns("/src/") == ["ann"]
+    github.push("acme/shop", "main", {"CODEOWNERS": "/deploy/ @cas\n"}, "Code", "ann")
+    assert await owns("/deploy/") == ["cas"]
+    assert await owns("/src/") == []
+
+
+@pytest.mark.parametrize("text", ["{", "[" * 500, "x" * (YAML_LIMIT + 1), "approvers: 7"])
+async def test_an_owners_file_that_is_none_names_nobody(
+    people: People, github: GitHub, text: str
+) -> None:
+    github.create_user("ann")
+    github.push("acme/shop", "main", {"OWNERS": text}, "Odd", "ann")
+    assert not (await ask(people, "ann", owners=("/",))).owns
+
+
+async def test_owners_are_those_of_the_base_branch(people: People, github: GitHub) -> None:
+    github.create_user("zoe")
+    github.push("acme/shop", "topic", {"CODEOWNERS": "* @zoe\n"}, "Mine", "zoe")
+    pull = Pull(number=1, head="h", author="zoe", author_role="read", base="main")
+    assert not (await ask(people, "zoe", owners=("/",), pull=pull)).owns
+    own = Pull(number=1, head="h", author="zoe", author_role="read", base="topic")
+    assert (await ask(people, "zoe", owners=("/",), pull=own)).owns
+
+
+async def test_authors_are_those_of_the_commit_and_of_its_pull_request(
+    people: People, github: GitHub
+) -> None:
+    github.create_user("ann")
+    sha = github.push("acme/shop", "main", {"x": "x"}, "X", "ann")
+    pull = Pull(number=1, head=sha, author="Zoe", author_role="read")
+    assert (await ask(people, "bob", commit=sha, authors=True)).authors == frozenset({"ann"})
+    both = await ask(people, "bob", commit=sha, authors=True, pull=pull)
+    assert both.authors == frozenset({"ann", "zoe"})
+    assert (await ask(people, "bob", commit="f" * 40, authors=True)).authors is None
+    assert (await ask(people, "bob", commit=sha)).authors is None
+
+
+async def test_a_pull_request_is_as_it_is_now(people: People, github: GitHub) -> None:
+    github.create_user("zoe")
+    github.set_role("acme/shop", "zoe", "triage")
+    sha = github.push("acme/shop", "topic", {"b": "b"}, "B", "zoe")
+    made = github.open_pull("acme/shop", head="topic", title="B", login="zoe")
+    found = await people.pull(made.number)
+    assert found
+    assert (found.head, found.author, found.base, found.open) == (sha, "zoe", "main", True)
+    assert (await people.with_author(found)).author_role == "triage"
+    github.close_pull("acme/shop", made.number, "zoe")
+    later = await people.pull(made.number)
+    assert later
+    assert not later.open
+    assert await people.pull(4711) is None
