@@ -57,11 +57,16 @@ def permissions(sinks: Iterable[SinkType]) -> dict[str, tuple[str, list[str]]]:
     return found
 
 
+def base(sinks: Iterable[SinkType]) -> dict[str, tuple[str, list[str]]]:
+    """What the App needs whatever Providers are declared."""
+    return permissions(sink for sink in sinks if not sink.optional)
+
+
 def manifest(sinks: Iterable[SinkType], *, url: str = "https://checkrail.example.com") -> Any:
     """The manifest for a checkrail at `url`; reasons are comments beside what they are for."""
     if set(EVENTS) != {*INSTALLATION_EVENTS, COMMENT_EVENT} - UNLISTED:
         raise CheckrailError("app_manifest.EVENTS and the events of core.webhook differ")
-    asked = permissions(sink for sink in sinks if not sink.optional)
+    asked = base(sinks)
     levels = CommentedMap({name: level for name, (level, _) in asked.items()})
     for name, (_, reasons) in asked.items():
         levels.yaml_add_eol_comment("; ".join(reasons), name, column=0)
@@ -93,12 +98,12 @@ def extra(sinks: Iterable[SinkType]) -> dict[str, tuple[str, list[str]]]:
     """What those need in addition who declare every Provider there is: permission -> (level,
     reasons), each with the type of the Provider."""
     every = list(sinks)
-    base = permissions(sink for sink in every if not sink.optional)
+    asked = base(every)
     more = permissions(_named(sink) for sink in every if sink.optional)
     return {
         name: (level, reasons)
         for name, (level, reasons) in more.items()
-        if name not in base or LEVELS.index(level) > LEVELS.index(base[name][0])
+        if name not in asked or LEVELS.index(level) > LEVELS.index(asked[name][0])
     }
 
 

@@ -153,9 +153,9 @@ def sink(*, optional: bool = False, **permissions: str) -> SinkType:
 
 
 def test_what_everybody_asks_for_at_that_level_already_is_not_extra() -> None:
-    built_in = sink(issues__write="tells", contents__read="reads")
-    wanted = sink(optional=True, issues__read="listens", contents__write="writes")
-    assert app_manifest.extra([built_in, wanted]) == {"contents": ("write", ["matrix: writes"])}
+    built_in = sink(issues__write="tells", actions__read="reads")
+    wanted = sink(optional=True, issues__read="listens", actions__write="writes")
+    assert app_manifest.extra([built_in, wanted]) == {"actions": ("write", ["matrix: writes"])}
 
 
 def test_two_sinks_that_need_the_same_share_its_highest_level_and_both_reasons() -> None:

@@ -109,7 +109,7 @@ async def test_the_app_is_what_app_yml_says(github: GitHub, tmp_path: Path) -> N
     async with begun(wished(github), Folder(path=tmp_path)) as flow:
         await played(flow)
     app = the_app(github)
-    asked = app_manifest.permissions(discovery.sinks())
+    asked = app_manifest.base(discovery.sinks())
     assert app.permissions == {name: level for name, (level, _) in asked.items()}
     assert app.events == tuple(app_manifest.EVENTS)
     assert app.webhook_url == WEBHOOK

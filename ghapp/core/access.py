@@ -30,10 +30,26 @@ LEVELS: Final[Mapping[str, int]] = {
 
 Patterns = Annotated[tuple[Pattern, ...], Meta(min_length=1, max_length=500)]
 EVERYTHING: Final = ("*",)
-Team = Annotated[str, Meta(min_length=3, max_length=256, pattern=r"^[\w.-]+/[\w.-]+$")]
+Team = Annotated[
+    str,
+    Meta(
+        min_length=3,
+        max_length=256,
+        pattern=r"^[\w.-]+/[\w.-]+$",
+        title="a team, as ORGANISATION/SLUG",
+    ),
+]
 """``ORGANISATION/SLUG``."""
 Login = Annotated[str, Meta(min_length=1, max_length=100)]
-OwnedPath = Annotated[str, Meta(min_length=1, max_length=500, pattern=r"^/[^*?\s]*$")]
+OwnedPath = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=500,
+        pattern=r"^/[^*?\s]*$",
+        title="a path from the root, such as /deploy/, without wildcards",
+    ),
+]
 """From the root of the repository: ``/deploy/prod/``."""
 
 ACTIONS: Final[Mapping[Verb, tuple[Action, ...]]] = {
@@ -75,10 +91,13 @@ class AccessRule(Written, frozen=True, kw_only=True):
     each of the rest."""
 
     actions: Annotated[tuple[Action, ...], Meta(min_length=1, max_length=20)]
+    """What this is needed for."""
     permission: Level | None = None
-    """On the repository of the commit, at least; write, where nobody else is named."""
+    """Permission on the repository of the commit, at least; write, where nobody else is named."""
     teams: Annotated[tuple[Team, ...], Meta(max_length=50)] = ()
+    """Whoever is in one of these teams."""
     users: Annotated[tuple[Login, ...], Meta(max_length=500)] = ()
+    """These people, by login."""
     owners: Annotated[tuple[OwnedPath, ...], Meta(max_length=20)] = ()
     """Whoever owns one of these paths, as CODEOWNERS (or else OWNERS) of the base branch says."""
     not_author: bool = False
@@ -91,13 +110,16 @@ class AccessPolicySpec(Written, frozen=True, kw_only=True):
     """Where, and what is needed there."""
 
     clusters: Patterns = EVERYTHING
+    """Clusters of the run: patterns."""
     namespaces: Patterns = EVERYTHING
-    """Of the run."""
+    """Namespaces of the run: patterns."""
     repositories: Patterns = EVERYTHING
-    """``OWNER/NAME``, or ``HOST/OWNER/NAME``; case does not matter."""
+    """Repositories of the commit: patterns of ``OWNER/NAME``, or ``HOST/OWNER/NAME``; case does not matter."""
     environments: Patterns = EVERYTHING
-    """Where a promotion leads, or where something runs; what runs in none fits ``*`` only."""
+    """Where a promotion leads, or where something runs: patterns; what runs in none fits ``*``
+    only."""
     rules: Annotated[tuple[AccessRule, ...], Meta(min_length=1, max_length=100)]
+    """What is needed there; all that are about an action have to be satisfied."""
 
 
 class AccessPolicy(Value, frozen=True, kw_only=True):

@@ -141,7 +141,7 @@ def _missing(granted: Mapping[str, str]) -> list[str]:
     """What is needed and not granted, or at a lower level."""
     return [
         f"{name}: {level}"
-        for name, (level, _) in app_manifest.permissions(discovery.sinks()).items()
+        for name, (level, _) in app_manifest.base(discovery.sinks()).items()
         if _rank(granted.get(name, "none")) < _rank(level)
     ]
 
