@@ -33,10 +33,11 @@ PERMISSIONS = {
     "checks": "write",
     "contents": "write",
     "pull_requests": "write",
+    "issues": "read",
     "members": "read",
     "metadata": "read",
 }
-EVENTS = ("issue_comment",)
+EVENTS = ("issue_comment", "repository")
 
 PIPELINE = """
 apiVersion: checkrail.dev/v1alpha1

@@ -114,7 +114,8 @@ class AccessPolicySpec(Written, frozen=True, kw_only=True):
     namespaces: Patterns = EVERYTHING
     """Namespaces of the run: patterns."""
     repositories: Patterns = EVERYTHING
-    """Repositories of the commit: patterns of ``OWNER/NAME``, or ``HOST/OWNER/NAME``; case does not matter."""
+    """Repositories of the commit: patterns of ``OWNER/NAME``, or ``HOST/OWNER/NAME``; case does not
+    matter."""
     environments: Patterns = EVERYTHING
     """Where a promotion leads, or where something runs: patterns; what runs in none fits ``*``
     only."""
