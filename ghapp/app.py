@@ -8,25 +8,20 @@ stops claiming, lets deliveries finish, and closes the store last.
 import asyncio
 import contextlib
 import random
-import typing
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
 import aiohttp
-import msgspec
 from aiohttp import web
 
-from ghapp import config, discovery, rotation
+from ghapp import config, discovery, plugs, rotation
 from ghapp import log as logs
 from ghapp.compiled import compile_documents
 from ghapp.core.decide import Rules
-from ghapp.core.model import Verb
-from ghapp.core.provider import GitHubApp, Provider
 from ghapp.core.source import Adapter, Resource
-from ghapp.core.wishes import Plans
 from ghapp.engine.clusters import Fleet
 from ghapp.engine.configuration import Configuration
 from ghapp.engine.desk import Desk
@@ -38,25 +33,22 @@ from ghapp.engine.kube_config import load as load_connection
 from ghapp.engine.kube_follow import Pace
 from ghapp.engine.outbox import Outbox
 from ghapp.engine.posted import Postbox
-from ghapp.engine.providers import Credentials, Providers
-from ghapp.engine.reach import Reach
-from ghapp.engine.reconcile import Source
+from ghapp.engine.providers import Providers
 from ghapp.engine.requests import Requests
-from ghapp.engine.selection import Selection
 from ghapp.engine.statuses import Statuses
 from ghapp.engine.upkeep import Upkeep
 from ghapp.engine.watch import Watch
-from ghapp.errors import ConfigError
+from ghapp.engine.watches import Watches
 from ghapp.github.absent import AbsentGitHub
-from ghapp.github.apps import PRIVATE_KEY, Apps
+from ghapp.github.apps import Apps
 from ghapp.github.client import GitHubClient
 from ghapp.github.session import open_session as open_github_session
 from ghapp.github.token_client import TokenClient
 from ghapp.http import HttpClient
 from ghapp.http import open_session as open_http_session
-from ghapp.kinds import kinds, provider_types
+from ghapp.kinds import kinds
 from ghapp.metrics import Metrics
-from ghapp.ports import Clock, Clusters, Sink, SinkType, Store
+from ghapp.ports import Clock, Clusters, Sink, Store
 from ghapp.posting import Posting
 from ghapp.rotation import Rotation
 from ghapp.secret import Secret
@@ -184,8 +176,53 @@ class _Builder:
     stack: contextlib.AsyncExitStack
 
     async def build(self, documents: config.Config, store: Store) -> Checkrail:
-        settings, clock = self.settings, self.clock
         metrics = Metrics()
+        far = await self._far(store, metrics)
+        desk, configuration, statuses = self._documents(documents, store, far, metrics)
+        watches = Watches(
+            adapters=far.adapters,
+            namespaces=self._namespaces,
+            selector=self.settings.selector,
+            metrics=metrics,
+            desk=desk,
+        )
+        watching, serving = self.role != "app", self.role != "controller"
+        if far.fleet is not None and watching:
+            far.fleet.watch = watches.run
+        server, posting = self._doors(store, far.apps, metrics, serving=serving)
+        home = self.settings.cluster
+        checkrail = Checkrail(
+            settings=self.settings,
+            role=self.role,
+            store=store,
+            metrics=metrics,
+            server=server,
+            posting=posting,
+            outbox=self._outbox(desk, statuses.providers, metrics),
+            configuration=configuration,
+            statuses=statuses,
+            inbox=self._inbox(desk, far, metrics) if serving else None,
+            watch=watches.of(home, far.kube, PACE) if watching else None,
+            fleet=far.fleet,
+            upkeep=Upkeep(
+                desk=desk,
+                apps=far.apps if serving else None,
+                clock=self.clock,
+                close_overdue=watching,
+            ),
+            rotation=self._rotation(server, posting, far.apps, metrics),
+            stack=self.stack,
+        )
+        checkrail.server.ready = lambda: _unready(checkrail)
+        return checkrail
+
+    @property
+    def _namespaces(self) -> tuple[str, ...]:
+        return self.settings.namespaces or ("",)
+
+    # -- the far sides -----------------------------------------------------------------------------
+
+    async def _far(self, store: Store, metrics: Metrics) -> "_Far":
         adapters = discovery.adapters()
         resources = {each.id: each for adapter in adapters for each in adapter.resource.versions}
         github = await self.github(metrics)
@@ -194,117 +231,18 @@ class _Builder:
         self.stack.push_async_callback(apps.close)
         kube = await self.kube()
         fleet = self._fleet(kube, metrics)
-        clusters: Clusters = fleet.clusters if fleet else {settings.cluster: kube}
-        ports = await self._ports(github, clusters, resources, metrics)
-        ports["runs"] = store
-        sinks = self._sinks(ports)
-        told = tuple(name for name in sinks if _is_provider(name))
-        providers = Providers(
-            built_in=sinks,
-            make=partial(make_sink, ports, apps),
-            gone=apps.drop,
-            lacks=lacks,
+        clusters: Clusters = fleet.clusters if fleet else {self.settings.cluster: kube}
+        ports = await self._ports(github, metrics)
+        ports |= {"clusters": clusters, "resources": resources, "runs": store}
+        return _Far(
+            adapters=adapters,
+            resources=resources,
+            apps=apps,
             kube=kube,
-            secrets_namespace=settings.secrets_namespace,
-            store=store,
-            clock=clock,
-        )
-        statuses = Statuses(
-            kube=kube,
-            store=store,
-            providers=providers,
-            clock=clock,
-            kinds=_KINDS_OF[self.role],
-        )
-        providers.changed = statuses.note
-        compiled = compile_documents(documents, told, cluster=settings.cluster)
-        rules = Rules(
-            born=store.born,
-            horizon=store.born - HISTORY,
-            pipelines=documents.pipelines,
-            trust=documents.trust,
-            access=documents.access,
-            listening=compiled.listening,
-            dashboard_url=settings.dashboard_url,
-        )
-        desk = Desk(
-            store=store,
-            standing=rules,
-            sinks=providers,
-            clock=clock,
-            progress_interval=settings.progress_interval,
-            blame=statuses.blame,
-            denied=statuses.denied,
-        )
-        configuration = Configuration(
-            files=documents,
-            path=settings.config,
-            kinds=tuple(kinds().values()),
-            namespaces=settings.namespaces or ("",),
-            cluster=settings.cluster,
-            built_in=told,
-            api=kube,
-            desk=desk,
-            providers=providers,
-            metrics=metrics,
-            pace=PACE,
-            tell=statuses.tell,
-        )
-        watches = _Watches(settings=settings, adapters=adapters, metrics=metrics, desk=desk)
-        if fleet is not None and self.role != "app":
-            fleet.watch = watches.run
-        secrets = settings.github.webhook_secrets if settings.github else ()
-        if self.role == "controller":
-            secrets = ()  # webhooks belong to who works on them
-        metrics.expect(
-            resources=(resource.id for adapter in adapters for resource in watched(adapter)),
-            kinds=(adapter.resource.kind for adapter in adapters),
-            sinks=sinks,
-        )
-        server = Server(
-            store=store,
-            metrics=metrics,
-            clock=clock,
-            secrets=secrets,
-            secrets_of=apps.secrets if self.role != "controller" else _no_secrets,
-            ready=lambda: (),
-        )
-        posting = Posting(
-            store=store,
-            metrics=metrics,
-            clock=clock,
-            secrets=() if self.role == "controller" else settings.flux_secrets,
-        )
-        checkrail = Checkrail(
-            settings=settings,
-            role=self.role,
-            store=store,
-            metrics=metrics,
-            server=server,
-            posting=posting,
-            outbox=Outbox(
-                desk=desk,
-                metrics=metrics,
-                jitter=random.random,
-                paused=providers.paused,
-                heard=providers.heard,
-            ),
-            configuration=configuration,
-            statuses=statuses,
-            inbox=self._inbox(desk, apps, clusters, adapters, resources, metrics),
-            watch=None if self.role == "app" else watches.of(settings.cluster, kube, PACE),
             fleet=fleet,
-            upkeep=Upkeep(
-                desk=desk,
-                apps=None if self.role == "controller" else apps,
-                clock=clock,
-                close_overdue=self.role != "app",
-            ),
-            rotation=self._rotation(server, posting, github, metrics),
-            stack=self.stack,
+            clusters=clusters,
+            ports=ports,
         )
-        checkrail.server.ready = lambda: _unready(checkrail)
-        return checkrail
 
     async def github(self, metrics: Metrics) -> GitHubClient | None:
         settings = self.settings.github
@@ -338,13 +276,7 @@ class _Builder:
         session = await self.stack.enter_async_context(open_kube_session())
         return KubeClient(session=session, connection=connection, clock=self.clock)
 
-    async def _ports(
-        self,
-        github: GitHubClient | None,
-        clusters: Clusters,
-        resources: Mapping[str, Resource],
-        metrics: Metrics,
-    ) -> dict[str, Any]:
+    async def _ports(self, github: GitHubClient | None, metrics: Metrics) -> dict[str, Any]:
         """What sinks are built from, by the names of their fields."""
         session = await self.stack.enter_async_context(open_http_session())
         found = self.settings.github
@@ -353,8 +285,6 @@ class _Builder:
         )
         ports: dict[str, Any] = {
             "http": HttpClient(session, clock=self.clock),
-            "clusters": clusters,
-            "resources": resources,
             "clock": self.clock,
             "with_token": partial(_with_token, to_github, self.clock, metrics),
         }
@@ -365,48 +295,137 @@ class _Builder:
     def _sinks(self, ports: Mapping[str, Any]) -> dict[str, Sink]:
         """What the environment sets up, and what does what people ask for."""
         chosen: dict[str, Mapping[str, Any]] = {"cluster": {}}
+        chosen |= {"logs": {}} if self.settings.logs else {}
         if "github" in ports:
             chosen |= {"github-check": {}, "github-reply": {}, "promotion": {}}
-            chosen |= {"logs": {}} if self.settings.logs else {}
         if self.settings.cdevents_sink:
             chosen["cdevents"] = {"url": self.settings.cdevents_sink}
         types = {sink.name: sink for sink in discovery.sinks()}
-        return {name: build_sink(types[name], given, ports) for name, given in chosen.items()}
+        return {name: plugs.build_sink(types[name], given, ports) for name, given in chosen.items()}
 
-    def _inbox(
-        self,
-        desk: Desk,
-        apps: Apps,
-        clusters: Clusters,
-        adapters: Sequence[Adapter[Any]],
-        resources: Mapping[str, Resource],
-        metrics: Metrics,
-    ) -> Inbox | None:
-        if self.role == "controller":
-            return None
-        every = [(adapter, each) for adapter in adapters for each in adapter.resource.versions]
+    # -- what documents say ------------------------------------------------------------------------
+
+    def _documents(
+        self, documents: config.Config, store: Store, far: "_Far", metrics: Metrics
+    ) -> tuple[Desk, Configuration, Statuses]:
+        settings, sinks = self.settings, self._sinks(far.ports)
+        told = tuple(name for name in sinks if plugs.is_provider(name))
+        providers = Providers(
+            built_in=sinks,
+            make=partial(plugs.make_sink, far.ports, far.apps),
+            gone=far.apps.drop,
+            lacks=plugs.lacks,
+            kube=far.kube,
+            secrets_namespace=settings.secrets_namespace,
+            store=store,
+            clock=self.clock,
+        )
+        statuses = Statuses(
+            kube=far.kube,
+            store=store,
+            providers=providers,
+            clock=self.clock,
+            kinds=_KINDS_OF[self.role],
+        )
+        providers.changed = statuses.note
+        desk = Desk(
+            store=store,
+            standing=self._rules(documents, told, store),
+            sinks=providers,
+            clock=self.clock,
+            progress_interval=settings.progress_interval,
+            blame=statuses.blame,
+            denied=statuses.denied,
+        )
+        configuration = Configuration(
+            files=documents,
+            path=settings.config,
+            kinds=tuple(kinds().values()),
+            namespaces=self._namespaces,
+            cluster=settings.cluster,
+            built_in=told,
+            api=far.kube,
+            desk=desk,
+            providers=providers,
+            metrics=metrics,
+            pace=PACE,
+            tell=statuses.tell,
+        )
+        metrics.expect(
+            resources=(one.id for adapter in far.adapters for one in plugs.watched(adapter)),
+            kinds=(adapter.resource.kind for adapter in far.adapters),
+            sinks=sinks,
+        )
+        return desk, configuration, statuses
+
+    def _rules(self, documents: config.Config, told: tuple[str, ...], store: Store) -> Rules:
+        """As files say, until the cluster's documents are known."""
+        compiled = compile_documents(documents, told, cluster=self.settings.cluster)
+        return Rules(
+            born=store.born,
+            horizon=store.born - HISTORY,
+            pipelines=documents.pipelines,
+            trust=documents.trust,
+            access=documents.access,
+            listening=compiled.listening,
+            dashboard_url=self.settings.dashboard_url,
+        )
+
+    # -- who comes in, and what goes out -----------------------------------------------------------
+
+    def _doors(
+        self, store: Store, apps: Apps, metrics: Metrics, *, serving: bool
+    ) -> tuple[Server, Posting]:
+        """Webhooks and posted events belong to who works on them."""
+        settings = self.settings
+        secrets = settings.github.webhook_secrets if settings.github and serving else ()
+        server = Server(
+            store=store,
+            metrics=metrics,
+            clock=self.clock,
+            secrets=secrets,
+            secrets_of=apps.secrets if serving else _no_secrets,
+            ready=lambda: (),
+        )
+        posting = Posting(
+            store=store,
+            metrics=metrics,
+            clock=self.clock,
+            secrets=settings.flux_secrets if serving else (),
+        )
+        return server, posting
+
+    def _outbox(self, desk: Desk, providers: Providers, metrics: Metrics) -> Outbox:
+        return Outbox(
+            desk=desk,
+            metrics=metrics,
+            jitter=random.random,
+            paused=providers.paused,
+            heard=providers.heard,
+        )
+
+    def _inbox(self, desk: Desk, far: "_Far", metrics: Metrics) -> Inbox:
+        every = [(adapter, each) for adapter in far.adapters for each in adapter.resource.versions]
         runs = Runs(
             store=desk.store,
-            clusters=clusters,
-            resources=resources,
-            plans={each.id: plans_of(adapter) for adapter, each in every},
+            clusters=far.clusters,
+            resources=far.resources,
+            plans={each.id: plugs.plans_of(adapter) for adapter, each in every},
             pieces={each.id: adapter.pieces for adapter, each in every if adapter.pieces},
         )
         return Inbox(
             desk=desk,
-            apps=apps,
-            requests=Requests(desk=desk, github=apps.home, runs=runs, metrics=metrics),
-            postbox=Postbox.of(adapters, desk=desk, clusters=clusters, metrics=metrics),
+            apps=far.apps,
+            requests=Requests(desk=desk, github=far.apps.home, runs=runs, metrics=metrics),
+            postbox=Postbox.of(far.adapters, desk=desk, clusters=far.clusters, metrics=metrics),
             jitter=random.random,
         )
 
-    def _rotation(
-        self, server: Server, posting: Posting, github: GitHubClient | None, metrics: Metrics
-    ) -> Rotation:
-        settings, app = self.settings, self.settings.github
+    def _rotation(self, server: Server, posting: Posting, apps: Apps, metrics: Metrics) -> Rotation:
+        settings, app, github = self.settings, self.settings.github, apps.home
         posted = settings.flux_secret_file, posting.secrets, posting.use
         watched = rotation.lines("flux_secret", *posted)
-        if github is not None and app is not None:
+        if app is not None and isinstance(github, GitHubClient):
             webhook = app.webhook_secret_file, server.secrets, server.use
             watched += rotation.lines("webhook_secret", *webhook)
             watched += rotation.key(app.private_key_file, app.private_key, github.use_key)
@@ -426,41 +445,19 @@ class _Builder:
         return fleet
 
 
-@dataclass(slots=True, kw_only=True)
-class _Watches:
-    """Makes the watches of one cluster after the other: each has sources of its own."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Far:
+    """What the product talks to, and the plug-ins that say how."""
 
-    settings: Settings
     adapters: Sequence[Adapter[Any]]
-    metrics: Metrics
-    desk: Desk
-
-    async def run(self, cluster: str, kube: KubeClient, pace: Pace) -> None:
-        """Watches a cluster until cancelled."""
-        await self.of(cluster, kube, pace).run()
-
-    def of(self, cluster: str, kube: KubeClient, pace: Pace) -> Watch:
-        """Everything that is followed in one cluster."""
-        desk, metrics, selector = self.desk, self.metrics, self.settings.selector
-        selection = Selection(selector=selector, kube=kube) if selector else None
-        metrics.cluster(cluster, up=False)
-        return Watch(
-            sources=tuple(
-                Source(
-                    adapter=adapter,
-                    cluster=cluster,
-                    desk=desk,
-                    metrics=metrics,
-                    selection=selection,
-                )
-                for adapter in self.adapters
-            ),
-            desk=desk,
-            namespaces=self.settings.namespaces or ("",),
-            api=Reach(api=kube, tell=lambda up: metrics.cluster(cluster, up=up)),
-            metrics=metrics,
-            pace=pace,
-        )
+    resources: Mapping[str, Resource]
+    apps: Apps
+    kube: KubeClient
+    """Of the cluster at home."""
+    fleet: Fleet | None
+    clusters: Clusters
+    ports: Mapping[str, Any]
+    """What sinks are built from, by the names of their fields."""
 
 
 @contextlib.asynccontextmanager
@@ -471,64 +468,9 @@ async def clients(settings: Settings) -> AsyncIterator[tuple[KubeClient, GitHubC
         yield await builder.kube(), await builder.github(Metrics())
 
 
-def build_sink(kind: SinkType, given: Mapping[str, Any], ports: Mapping[str, Any]) -> Sink:
-    """A sink with its settings decoded and its other fields filled from `ports`, by name."""
-    settings = msgspec.convert(dict(given), kind.settings)
-    wanted = [each for each in fields(typing.cast("Any", kind.build)) if each.init]
-    values = {**ports, "settings": settings}
-    return kind.build(
-        **{
-            each.name: values[each.name]
-            for each in wanted
-            if each.name in values or each.default is each.default_factory is MISSING
-        }
-    )
-
-
-def make_sink(
-    ports: Mapping[str, Any], apps: Apps, provider: Provider, credentials: Credentials
-) -> Sink:
-    """The sink of a declared Provider; raises ConfigError."""
-    kind = provider_types().get(provider.type)
-    if kind is None:
-        raise ConfigError(f"there is no type {provider.type}")
-    own: dict[str, Any] = {"secret": credentials, "provider": provider.id}
-    try:
-        app = app_of(provider)
-        if app is not None:
-            own["github"] = apps.declare(
-                provider.id, api_url=app.api_url, app=app.id, credentials=credentials
-            )
-        return build_sink(kind, provider.settings, {**ports, **own})
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"spec.{provider.type}: {error}") from error
-    except KeyError as error:
-        raise ConfigError(f"{provider.type} needs {error.args[0]}, which is not set up") from error
-
-
-def lacks(provider: Provider, credentials: Credentials) -> str:
-    """What the Provider's Secret misses; empty: nothing."""
-    kind = provider_types().get(provider.type)
-    needed = kind.required_keys if kind else ()
-    if provider.settings.get("app"):
-        needed = (*needed, PRIVATE_KEY)
-    missing = [key for key in needed if key not in credentials]
-    return f"its Secret has no {' and no '.join(missing)}" if missing else ""
-
-
-def app_of(provider: Provider) -> GitHubApp | None:
-    """The GitHub App that a Provider declares; raises ValidationError."""
-    given = provider.settings.get("app")
-    return msgspec.convert(given, GitHubApp) if given is not None else None
-
-
 def _no_secrets(source: str) -> tuple[Secret, ...]:
     """Webhooks belong to who works on them."""
     return ()
-
-
-def _is_provider(sink: str) -> bool:
-    return any(kind.name == sink for kind in provider_types().values())
 
 
 _KINDS_OF: Final[Mapping[str, frozenset[str]]] = {
@@ -537,22 +479,6 @@ _KINDS_OF: Final[Mapping[str, frozenset[str]]] = {
     "controller": frozenset(kinds()) - {"Provider", "ClusterProvider"},
 }
 """Whose statuses a role writes: whoever delivers knows how Providers do."""
-
-
-def watched(adapter: Adapter[Any]) -> Sequence[Resource]:
-    """All that is followed for the sake of a source."""
-    return [adapter.resource, *(part.resource for part in adapter.parts)]
-
-
-def plans_of(adapter: Adapter[Any]) -> Plans:
-    """What can be done to a source's objects, by verb."""
-    plans = {
-        Verb.RERUN: adapter.rerun,
-        Verb.RERUN_FAILED: adapter.rerun_failed,
-        Verb.CANCEL: adapter.cancel,
-        Verb.RECONCILE: adapter.reconcile,
-    }
-    return {verb: plan for verb, plan in plans.items() if plan is not None}
 
 
 def _with_token(

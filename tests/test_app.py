@@ -13,12 +13,13 @@ import pytest
 from msgspec import Struct
 
 from ghapp import config
-from ghapp.app import Checkrail, build_sink, plans_of
+from ghapp.app import Checkrail
 from ghapp.core.effects import Effect
 from ghapp.core.model import Verb
 from ghapp.core.source import Resource
 from ghapp.discovery import adapters
 from ghapp.errors import ConfigError
+from ghapp.plugs import build_sink, plans_of
 from ghapp.ports import SinkType, Slot
 from ghapp.secret import Secret
 from ghapp.store import Unavailable, open_store
