@@ -208,7 +208,7 @@ def _trouble(look: Observation) -> str:
     culprit = next((step for step in look.steps if _hurt(step)), None)
     if culprit:
         return f"{word}: {culprit.name}" + (f" ({culprit.detail})" if culprit.detail else "")
-    return f"{word}: {look.reason}" if look.reason else word
+    return f"{word}: {look.reason}" if look.reason not in ("", word) else word
 
 
 def _hurt(step: Step) -> bool:
