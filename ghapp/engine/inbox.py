@@ -16,7 +16,15 @@ from ghapp import log as logs
 from ghapp.core import retry
 from ghapp.core.decide import NOTHING, Decision
 from ghapp.core.posted import is_posted
-from ghapp.core.webhook import Command, Comment, InstallationChanged, Press, RerunAll, parse
+from ghapp.core.webhook import (
+    Command,
+    Comment,
+    GroupEnded,
+    InstallationChanged,
+    Press,
+    RerunAll,
+    parse,
+)
 from ghapp.engine.desk import Desk
 from ghapp.engine.posted import Postbox
 from ghapp.engine.requests import Requests
@@ -98,6 +106,8 @@ class Inbox:
                 await requests.click(command, delivery)
             case Comment():
                 await requests.comment(command, delivery)
+            case GroupEnded():
+                await requests.group_ended(command, delivery)
             case InstallationChanged():
                 requests.github.forget(delivery.event, _payload(delivery.body))
                 await self.desk.commit(_nothing, delivery=delivery.guid)
