@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ghapp.core.effects import Effect, SetCheck, ShowRuns
+from ghapp.core.model import Repository
 
 _WHOLE_ACCOUNT: Final = frozenset(
     {
@@ -36,17 +37,20 @@ class Lifted:
         """Whether it is anywhere at all."""
         return bool(self.accounts or self.repositories)
 
-    def concerns(self, effect: Effect | None) -> bool:
-        """Whether this effect may get through now, and is worth it."""
-        if not isinstance(effect, SetCheck | ShowRuns):
-            return False
-        owner, slug = effect.repository.owner.lower(), effect.repository.slug.lower()
+    def covers(self, repository: Repository) -> bool:
+        """Whether it is there."""
+        owner, slug = repository.owner.lower(), repository.slug.lower()
         return owner in self.accounts or slug in self.repositories
+
+
+def told_late(effect: Effect | None) -> Repository | None:
+    """Where an effect would be told, if it is one that is still true later."""
+    return effect.repository if isinstance(effect, SetCheck | ShowRuns) else None
 
 
 def lifted(event: str, payload: Mapping[str, Any]) -> Lifted:
     """What a webhook about installations and repositories makes possible again."""
-    kind = (event, payload.get("action"))
+    kind = (event, str(payload.get("action")))
     if kind in _WHOLE_ACCOUNT:
         account = _field(_field(payload, "installation"), "account")
         return Lifted(accounts=_names([account], "login"))

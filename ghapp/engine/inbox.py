@@ -15,8 +15,8 @@ import msgspec
 from ghapp import log as logs
 from ghapp.core import retry
 from ghapp.core.decide import NOTHING, Decision
-from ghapp.core.effects import Effect, SetCheck, ShowRuns
-from ghapp.core.lifted import Lifted, lifted
+from ghapp.core.effects import Effect
+from ghapp.core.lifted import Lifted, lifted, told_late
 from ghapp.core.posted import is_posted
 from ghapp.core.webhook import (
     Command,
@@ -164,11 +164,8 @@ class Inbox:
 
 def _may_be_told(effect: Effect | None, now_possible: Lifted, github: GitHub) -> bool:
     """An account of the same name on another host is another account."""
-    return (
-        isinstance(effect, SetCheck | ShowRuns)
-        and now_possible.concerns(effect)
-        and github.serves(effect.repository)
-    )
+    where = told_late(effect)
+    return where is not None and now_possible.covers(where) and github.serves(where)
 
 
 async def _nothing() -> Decision:

@@ -3,13 +3,17 @@
 What a click does otherwise is `tests/engine/test_inbox.py`; the merge queue, `test_queue.py`.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ghapp.app import Checkrail
-from ghapp.demo.github import CheckRun
+from ghapp.demo.github import CheckRun, Installation
+from ghapp.ports import Dead
 from tests.engine.test_inbox import commands, ended, runs, summary, worked_off
 from tests.world import World, until, world
 
@@ -173,22 +177,113 @@ async def test_what_was_no_pull_requests_is_run_again_whatever_became_of_its_bra
         await until(lambda: len(runs(w)) == 2)
 
 
-# -- archived ------------------------------------------------------------------------------------
+# -- archived, not granted, not installed ----------------------------------------------------------
 
 
-async def parked(product: Checkrail) -> Any:
-    return await until(product.store.dead)
+async def given_up(product: Checkrail) -> list[Dead]:
+    """What was, once nothing waits any more."""
+    await until(product.store.dead)
+    await worked_off(product)
+    return list(await product.store.dead())
 
 
-async def test_of_an_archived_repository_each_state_is_tried_once_and_the_reason_is_said(
+def told(w: World) -> Any:
+    return until(lambda: [check for check in w.checks() if check.conclusion])
+
+
+async def test_of_an_archived_repository_each_state_is_tried_once_and_why_not_is_said(
     tmp_path: Path,
 ) -> None:
     async with world(tmp_path) as w, w.running() as product:
         w.github.archive_repository("acme/shop", "ann")
         w.run_through(w.pipelinerun("first"))
-        (dead, *_) = await parked(product)
-        await worked_off(product)
-        assert "acme/shop is archived" in dead.reason
-        assert "unarchive it" in dead.reason
-        assert {one.tries for one in await product.store.dead()} == {1}
+        found = await given_up(product)
         assert w.checks() == []
+        for dead in found:
+            assert dead.tries == 1
+            assert "acme/shop is archived" in dead.reason
+            assert "unarchive it" in dead.reason
+
+
+async def test_it_goes_on_after_it_was_unarchived_although_the_webhook_was_lost(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w, w.running() as product:
+        w.github.archive_repository("acme/shop", "ann")
+        w.run_through(w.pipelinerun("first"))
+        (*_, newest) = await given_up(product)
+        w.github.hooks.drop()
+        w.github.unarchive_repository("acme/shop", "ann")
+        assert await product.store.revive(newest.row, datetime.now(UTC))
+        await told(w)
+        w.run_through(w.pipelinerun("second"))
+        await until(lambda: len([check for check in w.checks() if check.conclusion]) == 2)
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """What stands in the way, how it begins and how it ends."""
+
+    permissions: dict[str, str]
+    installed: bool
+    begin: Callable[[World], object]
+    end: Callable[[World], object]
+    reason: str
+
+
+def only_gitops(w: World) -> None:
+    w.github.install(w.app, "acme", ["acme/gitops"])
+
+
+def installation(w: World) -> Installation:
+    (found,) = w.github.world.installations.values()
+    return found
+
+
+def granted(w: World) -> None:
+    w.app.permissions["checks"] = "write"
+    w.github.accept_permissions(installation(w), "ann")
+
+
+OBSTACLES = {
+    "archived": Obstacle(
+        {},
+        True,
+        lambda w: w.github.archive_repository("acme/shop", "ann"),
+        lambda w: w.github.unarchive_repository("acme/shop", "ann"),
+        "is archived",
+    ),
+    "not granted": Obstacle(
+        {"checks": "read"}, True, lambda w: None, granted, "the App lacks checks:write"
+    ),
+    "not installed": Obstacle(
+        {}, False, lambda w: None, lambda w: w.github.install(w.app, "acme"), "not installed"
+    ),
+    "not selected": Obstacle(
+        {},
+        False,
+        only_gitops,
+        lambda w: w.github.change_repositories(installation(w), add=["acme/shop"]),
+        "not installed",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OBSTACLES)
+async def test_what_was_given_up_is_told_once_nothing_is_in_the_way_any_more(
+    tmp_path: Path, name: str
+) -> None:
+    way = OBSTACLES[name]
+    async with (
+        world(tmp_path, permissions=way.permissions, installed=way.installed) as w,
+        w.running() as product,
+    ):
+        way.begin(w)
+        w.run_through(w.pipelinerun("first"))
+        assert {way.reason in dead.reason for dead in await given_up(product)} == {True}
+        assert w.checks() == []
+        way.end(w)
+        (check,) = await told(w)
+        await worked_off(product)
+        assert (check.conclusion, len(w.checks())) == ("success", 1)
+        assert await product.store.dead() == []
