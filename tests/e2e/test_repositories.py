@@ -89,10 +89,10 @@ async def test_whoever_may_not_under_the_new_name_may_not(tmp_path: Path) -> Non
         assert len(runs(w)) == 1
 
 
-async def test_a_name_that_somebody_else_took_does_not_lead_to_the_runs_of_before(
+async def test_a_name_that_somebody_else_took_does_not_lead_to_the_renamed_repository(
     tmp_path: Path,
 ) -> None:
-    """Whoever may write in the new acme/shop has no say over what ran for the one before."""
+    """Runs that call it acme/shop are not known to be acme/store's any more: nothing is guessed."""
     async with world(tmp_path) as w, w.running() as product:
         check = await failed(w)
         renamed(w)
