@@ -14,7 +14,7 @@ from typing import Any, Final
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
-from ghapp.core.webhook import COMMENT_EVENT, INSTALLATION_EVENTS
+from ghapp.core.webhook import COMMENT_EVENT, INSTALLATION_EVENTS, QUEUE_EVENT
 from ghapp.errors import CheckrailError
 from ghapp.ports import SinkType
 
@@ -32,6 +32,15 @@ EVENTS: Final[Mapping[str, str]] = {
 }
 """Event -> reason. check_run and check_suite are not among them: an App with ``checks:write`` is
 subscribed to these without asking."""
+
+QUEUE: Final[Mapping[str, str]] = {
+    "merge_queues:read": "GitHub tells of a merge queue whoever may read it",
+}
+QUEUE_EVENTS: Final[Mapping[str, str]] = {
+    QUEUE_EVENT: "runs on a commit that the merge queue gave up are cancelled",
+}
+"""Asked for where GitHub has merge queues. An Enterprise Server (3.19) has none and knows neither
+word, and a manifest with a word that GitHub does not know makes no App at all."""
 
 UNLISTED: Final = frozenset({"installation", "installation_repositories", "installation_target"})
 """Understood, and not asked for. The first two are sent to every App, and GitHub refuses a manifest
@@ -62,17 +71,32 @@ def base(sinks: Iterable[SinkType]) -> dict[str, tuple[str, list[str]]]:
     return permissions(sink for sink in sinks if not sink.optional)
 
 
-def manifest(sinks: Iterable[SinkType], *, url: str = "https://checkrail.example.com") -> Any:
+def asked(sinks: Iterable[SinkType], *, queues: bool) -> dict[str, tuple[str, list[str]]]:
+    """The permissions that a new App asks for; `queues`: GitHub has merge queues there."""
+    return {**base(sinks), **(_of_queues() if queues else {})}
+
+
+def heard(*, queues: bool) -> dict[str, str]:
+    """The events that it asks for: event -> reason."""
+    return {**EVENTS, **(QUEUE_EVENTS if queues else {})}
+
+
+def manifest(
+    sinks: Iterable[SinkType],
+    *,
+    url: str = "https://checkrail.example.com",
+    queues: bool = False,
+) -> Any:
     """The manifest for a checkrail at `url`; reasons are comments beside what they are for."""
     if set(EVENTS) != {*INSTALLATION_EVENTS, COMMENT_EVENT} - UNLISTED:
         raise CheckrailError("app_manifest.EVENTS and the events of core.webhook differ")
-    asked = base(sinks)
-    levels = CommentedMap({name: level for name, (level, _) in asked.items()})
-    for name, (_, reasons) in asked.items():
+    permitted, events_heard = asked(sinks, queues=queues), heard(queues=queues)
+    levels = CommentedMap({name: level for name, (level, _) in permitted.items()})
+    for name, (_, reasons) in permitted.items():
         levels.yaml_add_eol_comment("; ".join(reasons), name, column=0)
-    events = CommentedSeq(sorted(EVENTS))
+    events = CommentedSeq(sorted(events_heard))
     for index, event in enumerate(events):
-        events.yaml_add_eol_comment(EVENTS[event], index, column=0)
+        events.yaml_add_eol_comment(events_heard[event], index, column=0)
     return CommentedMap(
         {
             "name": "checkrail",
@@ -84,6 +108,11 @@ def manifest(sinks: Iterable[SinkType], *, url: str = "https://checkrail.example
             "default_events": events,
         }
     )
+
+
+def _of_queues() -> dict[str, tuple[str, list[str]]]:
+    named = ((*permission.split(":"), reason) for permission, reason in QUEUE.items())
+    return {name: (level, [reason]) for name, level, reason in named}
 
 
 COMMENT: Final = """\
@@ -98,12 +127,12 @@ def extra(sinks: Iterable[SinkType]) -> dict[str, tuple[str, list[str]]]:
     """What those need in addition who declare every Provider there is: permission -> (level,
     reasons), each with the type of the Provider."""
     every = list(sinks)
-    asked = base(every)
+    needed = base(every)
     more = permissions(_named(sink) for sink in every if sink.optional)
     return {
         name: (level, reasons)
         for name, (level, reasons) in more.items()
-        if name not in asked or LEVELS.index(level) > LEVELS.index(asked[name][0])
+        if name not in needed or LEVELS.index(level) > LEVELS.index(needed[name][0])
     }
 
 
@@ -120,13 +149,18 @@ def as_yaml(sinks: Iterable[SinkType]) -> str:
     yaml.width = 200  # a reason stays on its line
     stream = StringIO()
     yaml.dump(manifest(sinks), stream)
-    return COMMENT + stream.getvalue().replace(_EVENTS, _commented(extra(sinks)) + _EVENTS)
+    more = _commented("Only for Providers of these types", extra(sinks))
+    more += _commented(_QUEUES, _of_queues())
+    events = "".join(f"  # - {event} # {reason}\n" for event, reason in QUEUE_EVENTS.items())
+    text = stream.getvalue().replace(_EVENTS, more + _EVENTS)
+    return f"{COMMENT}{text}  # {_QUEUES}:\n{events}"
 
 
 _EVENTS: Final = "default_events:\n"
+_QUEUES: Final = "Only where there are merge queues, which Enterprise Server 3.19 does not know"
 
 
-def _commented(permissions: Mapping[str, tuple[str, list[str]]]) -> str:
+def _commented(title: str, permissions: Mapping[str, tuple[str, list[str]]]) -> str:
     """Lines that are permissions once their first ``#`` is taken away."""
     if not permissions:
         return ""
@@ -134,4 +168,4 @@ def _commented(permissions: Mapping[str, tuple[str, list[str]]]) -> str:
         f"  # {name}: {level} # {'; '.join(reasons)}\n"
         for name, (level, reasons) in permissions.items()
     ]
-    return "  # Only for Providers of these types:\n" + "".join(lines)
+    return f"  # {title}:\n" + "".join(lines)

@@ -161,7 +161,10 @@ class Runs(Protocol):
     """How the runs of a commit stand."""
 
     async def on_commit(self, repository: Repository, commit: str) -> Sequence[Seen]:
-        """All rows whose check is on this commit, oldest first; an empty host stands for any."""
+        """All rows whose check is on this commit, oldest first.
+
+        An empty host, owner or name stands for any.
+        """
 
 
 class Store(Runs, Protocol):

@@ -54,7 +54,9 @@ PROVIDERS = (
 PERMISSIONS = (
     "What every installation asks for is in `app.yml`. What only some Providers need stands there "
     "as a comment; when it is added to an App that is installed, the owner of each installation is "
-    "asked to accept it, and until then those Providers say what they lack."
+    "asked to accept it, and until then those Providers say what they lack. `merge_queues: read` "
+    "and the event `merge_group` stand there, too: `checkrail setup` asks for them on github.com "
+    "and ghe.com, and an Enterprise Server (3.19) does not know them."
 )
 
 

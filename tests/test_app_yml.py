@@ -17,6 +17,7 @@ from ghapp import app_manifest, discovery
 from ghapp.core import webhook
 from ghapp.errors import CheckrailError
 from ghapp.ports import SinkType
+from ghapp.setup.wish import wish
 
 ROOT = Path(__file__).parent.parent
 DESCRIPTIONS = ROOT.parent / "shared" / "data" / "github"
@@ -84,7 +85,7 @@ def test_it_is_a_manifest() -> None:
 @described
 def test_github_knows_each_permission_at_its_level() -> None:
     schema = github("openapi-slim.json", "components", "schemas", "app-permissions")
-    asked = manifest()["default_permissions"]
+    asked = taken_in()["default_permissions"]
     assert asked.keys() <= schema["properties"].keys()
     jsonschema.validate(asked, schema)
 
@@ -93,7 +94,7 @@ def test_github_knows_each_permission_at_its_level() -> None:
 def test_github_lets_an_app_ask_for_each_event() -> None:
     suite = github("webhook-schemas-slim.json", "components", "schemas")
     app = suite["webhook-check-suite-requested"]["properties"]["check_suite"]["properties"]["app"]
-    assert set(manifest()["default_events"]) <= set(app["properties"]["events"]["items"]["enum"])
+    assert set(taken_in()["default_events"]) <= set(app["properties"]["events"]["items"]["enum"])
 
 
 def test_each_permission_is_one_that_the_code_declares_and_none_is_missing() -> None:
@@ -114,6 +115,7 @@ def test_each_permission_is_one_that_the_code_declares_and_none_is_missing() -> 
 def test_every_event_that_is_understood_comes_asked_for_or_by_itself() -> None:
     events = set(manifest()["default_events"])
     known = {*webhook.INSTALLATION_EVENTS, webhook.COMMENT_EVENT}
+    assert {webhook.QUEUE_EVENT} == app_manifest.QUEUE_EVENTS.keys(), "a comment: taken in at will"
     assert events | app_manifest.UNLISTED == known
     assert manifest()["default_permissions"]["checks"] == "write", "brings check_run, check_suite"
 
@@ -130,14 +132,36 @@ def test_the_webhook_goes_to_the_endpoint_and_the_app_is_private() -> None:
     assert found["public"] is False
 
 
-def test_what_only_a_declared_provider_needs_is_taken_in_by_removing_one_sign() -> None:
-    taken = re.sub(r"^  # (\w+: \w+ # )", r"  \1", TEXT, flags=re.MULTILINE)
-    asked = YAML(typ="safe").load(taken)["default_permissions"]
-    assert asked == {
+def taken_in() -> dict[str, Any]:
+    """app.yml, with everything that stands in it as a comment."""
+    taken = re.sub(r"^  # (\w+: \w+ # |- \w+ # )", r"  \1", TEXT, flags=re.MULTILINE)
+    loaded = YAML(typ="safe").load(taken)
+    assert isinstance(loaded, dict)
+    return loaded
+
+
+def test_what_not_everybody_needs_is_taken_in_by_removing_one_sign() -> None:
+    asked = taken_in()
+    assert asked["default_permissions"] == {
         **manifest()["default_permissions"],
         "deployments": "write",
         "statuses": "write",
+        "merge_queues": "read",
     }
+    assert asked["default_events"] == [*manifest()["default_events"], "merge_group"]
+
+
+def test_setup_asks_for_merge_queues_where_github_knows_them() -> None:
+    def asked(github: str) -> dict[str, Any]:
+        wished = wish(
+            github=github, api_url="", organization="acme", name="", webhook_url="", public=False
+        )
+        return wished.manifest("http://127.0.0.1:8765/")
+
+    here, there = asked("https://github.com"), asked("https://github.acme.example")
+    assert here["default_permissions"].pop("merge_queues") == "read"
+    assert here["default_permissions"] == there["default_permissions"]
+    assert set(here["default_events"]) - set(there["default_events"]) == {"merge_group"}
 
 
 def sink(*, optional: bool = False, **permissions: str) -> SinkType:

@@ -337,6 +337,7 @@ async def world(
     crds: bool = True,
     github_options: Mapping[str, Any] | None = None,
     permissions: Mapping[str, str] | None = None,
+    events: tuple[str, ...] = EVENTS,
 ) -> AsyncIterator[World]:
     """The far sides, on loopback ports: acme/shop (dev may write, eve may read) and acme/gitops."""
     kube = KubeApi(token=TOKEN)
@@ -356,7 +357,7 @@ async def world(
         app = github.create_app(
             "checkrail",
             PERMISSIONS | dict(permissions or {}),
-            EVENTS,
+            events,
             webhook_url=str(server.make_url("/nowhere")),
             webhook_secret=SECRETS[0],
             private_key=private_key(),

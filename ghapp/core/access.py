@@ -190,7 +190,7 @@ def judge(needed: Iterable[Need], person: Person, *, place: Place) -> str:
 
 def approvals(needed: Iterable[Need]) -> int:
     """How many people have to ask for it."""
-    return max(need.rule.approvals for need in needed)
+    return max((need.rule.approvals for need in needed), default=1)
 
 
 def level(role: str) -> int:

@@ -4,16 +4,22 @@ A button's identifier is a verb, never an authority. Who may, and for what, is j
 here a click is bound to the check, the commit and the attempt that it was made on.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace as with_fields
 from datetime import datetime
+from typing import Final
 
+from ghapp.core import markdown, trust
+from ghapp.core.access import Person
 from ghapp.core.ballots import Ballot
 from ghapp.core.decide import NOTHING, Decision, Rules, noticed
+from ghapp.core.deeds import Deed
 from ghapp.core.judgement import judged
 from ghapp.core.model import Observation, Verb
 from ghapp.core.seen import Notice, Seen
-from ghapp.core.webhook import Press, RerunAll
-from ghapp.core.wishes import DOING, Facts, Target, Wish, audited, cannot, stamp
+from ghapp.core.webhook import Comment, GroupEnded, Press, RerunAll
+from ghapp.core.wishes import DOING, Facts, Target, Wish, audited, cannot, place_of, stamp
+from ghapp.errors import Refused
 
 PRESSED = frozenset(DOING) - {Verb.OK_TO_TEST}
 """Verbs that a button can have."""
@@ -60,12 +66,66 @@ def excuse(
 
 def concerned(command: Press | RerunAll, targets: tuple[Target, ...]) -> list[Target]:
     """The targets that really are on this commit of this repository."""
-    ours = [target for target in targets if _is_on(target.seen.look, command)]
+    ours = [target for target in targets if is_on(target.seen.look, command)]
     if isinstance(command, Press):
         return ours
     # Re-run all: of each check the newest run, once it has finished.
     newest = {check_name(target.seen): target for target in ours}
     return [target for target in newest.values() if target.seen.look.phase.finished]
+
+
+# -- the merge queue -----------------------------------------------------------------------------
+
+MERGE_QUEUE: Final = "github-merge-queue[bot]"
+"""As GitHub calls the one who makes and drops the commits of a merge queue."""
+
+
+def facts_of_queue(
+    command: GroupEnded, targets: Sequence[Target], guid: str, at: datetime
+) -> Facts:
+    """All that has to be known; a signature stands for the person."""
+    person = Person(login=MERGE_QUEUE, role="none")
+    return Facts(
+        app=0,
+        person=person,
+        targets=tuple(targets),
+        guid=guid,
+        at=at,
+        repository=command.repository,
+    )
+
+
+def give_up(command: GroupEnded, facts: Facts, *, rules: Rules) -> Decision:
+    """Cancels the runs that are still going on a commit which will never be merged."""
+    decision = NOTHING
+    for target in facts.targets:
+        if is_on(target.seen.look, command) and _can_be_given_up(target, rules):
+            decision += _given_up(command, target, facts, rules)
+    return decision
+
+
+def _can_be_given_up(target: Target, rules: Rules) -> bool:
+    """Silently: nobody asked, so nobody waits for a reason why not."""
+    look = target.seen.look
+    going = not look.phase.finished and target.manifest is not None and Verb.CANCEL in target.plans
+    return going and trust.applied(look, rules.trust)[0].revision is not None
+
+
+def _given_up(command: GroupEnded, target: Target, facts: Facts, rules: Rules) -> Decision:
+    wish, seen = Wish(verb=Verb.CANCEL, request=facts.guid), target.seen
+    place, why = place_of(Verb.CANCEL, seen.look, rules), f"merge queue: {command.reason}"
+    try:
+        outcome = Deed(wish=wish, target=target, facts=facts, rules=rules).act(())
+    except Refused as refusal:
+        why = refusal.reason
+        return Decision(audit=(audited(wish.verb, seen, facts, place, allowed=False, why=why),))
+    audit = audited(wish.verb, seen, facts, place, allowed=True, why=why)
+    text = f"The merge queue gave this commit up ({markdown.text(command.reason)})."
+    shown = noticed(seen, Notice(at=facts.at, text=text), rules=rules)
+    return shown + outcome.decision + Decision(audit=(audit,))
+
+
+# -- small things --------------------------------------------------------------------------------
 
 
 def check_name(seen: Seen) -> str:
@@ -77,13 +137,23 @@ def _newest(changed: tuple[Ballot, ...]) -> dict[str, Ballot]:
     return {ballot.key: ballot for ballot in changed}
 
 
-def _is_on(look: Observation, command: Press | RerunAll) -> bool:
+def is_on(look: Observation, command: Press | RerunAll | GroupEnded) -> bool:
+    """Whether a run is about this commit of this repository."""
+    return is_on_commit(look, command.commit) and is_of(look, command)
+
+
+def is_on_commit(look: Observation, commit: str) -> bool:
+    """Whether a run is about this commit, of whatever repository."""
+    return look.revision is not None and look.revision.commit == commit.lower()
+
+
+def is_of(look: Observation, command: Press | RerunAll | GroupEnded | Comment) -> bool:
+    """Whether a run is about this repository, under its present name or one that leads there."""
     revision = look.revision
-    return (
-        revision is not None
-        and revision.commit == command.commit.lower()
-        and revision.repository.slug.lower() == command.repository.lower()
-    )
+    return revision is not None and revision.repository.slug.lower() in {
+        command.repository.lower(),
+        *command.formerly,
+    }
 
 
 def _one(

@@ -124,7 +124,8 @@ def _check_pull(wish: Wish, seen: Seen, facts: Facts) -> None:
 
 
 def _check_tested(pull: Pull, revision: Revision, facts: Facts) -> None:
-    ballot = facts.ballots.get(ballots.ok_to_test_key(revision.repository.slug, pull.head))
+    slug = facts.repository or revision.repository.slug
+    ballot = facts.ballots.get(ballots.ok_to_test_key(slug, pull.head))
     if ballot is None or not ballot.votes:
         raise Refused(
             f"pull request {pull.number} is by {pull.author}, who may not write here; look at it,"

@@ -51,10 +51,12 @@ class Press(Value, frozen=True, kw_only=True):
     commit: str
     app: int
     repository: str
-    """``owner/name``."""
+    """``owner/name``, as it is called now."""
     login: str
     began: str = ""
     """When the check run began, as GitHub writes it; empty: not said."""
+    formerly: frozenset[str] = frozenset()
+    """Names, in lower case, that lead to the repository by now; GitHub was asked."""
 
 
 class RerunAll(Value, frozen=True, kw_only=True):
@@ -64,6 +66,7 @@ class RerunAll(Value, frozen=True, kw_only=True):
     app: int
     repository: str
     login: str
+    formerly: frozenset[str] = frozenset()
 
 
 class Comment(Value, frozen=True, kw_only=True):
@@ -77,6 +80,17 @@ class Comment(Value, frozen=True, kw_only=True):
     text: str
     repository: str
     login: str
+    formerly: frozenset[str] = frozenset()
+
+
+class GroupEnded(Value, frozen=True, kw_only=True):
+    """The merge queue gave up a commit that it had made: nothing that is found out of it counts."""
+
+    commit: str
+    repository: str
+    reason: str
+    """``dequeued`` or ``invalidated``, or a word newer than this file."""
+    formerly: frozenset[str] = frozenset()
 
 
 class InstallationChanged(Value, frozen=True, kw_only=True):
@@ -88,9 +102,12 @@ class InstallationChanged(Value, frozen=True, kw_only=True):
 Request: TypeAlias = Press | RerunAll | Comment
 """What a person asks for."""
 
-Command: TypeAlias = Request | InstallationChanged
+Command: TypeAlias = Request | GroupEnded | InstallationChanged
 
 COMMENT_EVENT: Final = "issue_comment"
+QUEUE_EVENT: Final = "merge_group"
+QUEUE_BRANCHES: Final = "refs/heads/gh-readonly-queue/"
+"""Where the commits of a merge queue are, and nobody else's."""
 INSTALLATION_EVENTS: Final = frozenset(
     {"installation", "installation_repositories", "installation_target", "repository"}
 )
@@ -139,6 +156,11 @@ class _Repository(Struct):
     full_name: str
 
 
+class _Group(Struct):
+    head_sha: str
+    head_ref: str = ""
+
+
 class _Payload(Struct):
     """The few fields that are read; everything else is skipped while decoding."""
 
@@ -150,6 +172,8 @@ class _Payload(Struct):
     sender: _Account | None = None
     issue: _Issue | None = None
     comment: _Comment | None = None
+    merge_group: _Group | None = None
+    reason: str = ""
 
 
 _payload = msgspec.json.Decoder(_Payload)
@@ -179,8 +203,6 @@ def parse(event: str, body: bytes) -> Command | None:
         payload = _payload.decode(body)
     except (msgspec.DecodeError, RecursionError) as error:
         raise ValueError(f"a {event} delivery of an unknown shape: {error}") from error
-    if payload.repository is None or payload.sender is None:
-        return None
     return read(payload)
 
 
@@ -254,6 +276,16 @@ def _comment(payload: _Payload) -> Command | None:
     )
 
 
+def _merge_group(payload: _Payload) -> Command | None:
+    """Only an end without a merge: what was merged is the branch, and its runs go on."""
+    group, repository = payload.merge_group, payload.repository
+    if payload.action != "destroyed" or group is None or repository is None:
+        return None
+    if payload.reason == "merged" or not group.head_ref.startswith(QUEUE_BRANCHES):
+        return None
+    return GroupEnded(commit=group.head_sha, repository=repository.full_name, reason=payload.reason)
+
+
 def _is_a_persons(comment: _Comment) -> bool:
     """Apps talk to each other for ever if one lets them: also our own answers come back."""
     user = comment.user
@@ -266,4 +298,5 @@ _READERS: Final[Mapping[str, Callable[[_Payload], Command | None]]] = {
     "check_run": _check_run,
     "check_suite": _check_suite,
     COMMENT_EVENT: _comment,
+    QUEUE_EVENT: _merge_group,
 }

@@ -90,6 +90,8 @@ class Facts:
     """When the delivery came in."""
     pulls: Mapping[int, Pull] = field(default_factory=dict)
     """By number, of this repository: those that the runs are about."""
+    repository: str = ""
+    """``owner/name``, as it is called now; empty: as the run calls it."""
     ballots: Mapping[str, Ballot] = field(default_factory=dict)
     """By key."""
 

@@ -143,6 +143,14 @@ class People:
             merged=bool(found.get("merged")),
         )
 
+    async def leads_here(self, repository: Repository) -> bool:
+        """Whether this is another name of the repository: it was renamed or moved, and nobody else
+        took the name since."""
+        owner, name = quote(repository.owner, safe=""), quote(repository.name, safe="")
+        found = await self._get(f"/repos/{owner}/{name}")
+        called = str(found.get("full_name", "")) if isinstance(found, Mapping) else ""
+        return called.lower() == self.repository.slug.lower()
+
     async def with_author(self, pull: Pull) -> Pull:
         """The pull request, with what its author may do here."""
         role = await self.role(pull.author) if pull.author else "none"

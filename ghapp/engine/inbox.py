@@ -15,14 +15,24 @@ import msgspec
 from ghapp import log as logs
 from ghapp.core import retry
 from ghapp.core.decide import NOTHING, Decision
+from ghapp.core.effects import Effect
+from ghapp.core.lifted import Lifted, lifted, told_late
 from ghapp.core.posted import is_posted
-from ghapp.core.webhook import Command, Comment, InstallationChanged, Press, RerunAll, parse
+from ghapp.core.webhook import (
+    Command,
+    Comment,
+    GroupEnded,
+    InstallationChanged,
+    Press,
+    RerunAll,
+    parse,
+)
 from ghapp.engine.desk import Desk
 from ghapp.engine.posted import Postbox
 from ghapp.engine.requests import Requests
 from ghapp.errors import Reject, Retry
 from ghapp.github.apps import Apps
-from ghapp.ports import Delivery
+from ghapp.ports import Delivery, GitHub
 
 log = logs.get(__name__)
 
@@ -98,11 +108,31 @@ class Inbox:
                 await requests.click(command, delivery)
             case Comment():
                 await requests.comment(command, delivery)
+            case GroupEnded():
+                await requests.group_ended(command, delivery)
             case InstallationChanged():
-                requests.github.forget(delivery.event, _payload(delivery.body))
+                payload = _payload(delivery.body)
+                requests.github.forget(delivery.event, payload)
+                await self._take_up(lifted(delivery.event, payload), requests.github)
                 await self.desk.commit(_nothing, delivery=delivery.guid)
             case None:
                 await self.desk.commit(_nothing, delivery=delivery.guid)
+
+    async def _take_up(self, now_possible: Lifted, github: GitHub) -> None:
+        """What was given up, and may get through now, is tried again; why it was given up does not
+        matter: at worst it is given up once more."""
+        if not now_possible.anywhere:
+            return
+        store, now = self.desk.store, self.desk.clock()
+        rows = [
+            dead.row
+            for dead in await store.dead()
+            if dead.sink in self.desk.sinks and _may_be_told(dead.effect, now_possible, github)
+        ]
+        for row in rows:
+            await store.revive(row, now)
+        if rows:
+            log.info("what GitHub refused is tried again", effects=len(rows))
 
     def _requests(self, delivery: Delivery) -> Requests:
         """As the App that the webhook was sent to."""
@@ -130,6 +160,12 @@ class Inbox:
         """What cannot be judged is not done, and whoever asked is told so."""
         log.error("gave up on a delivery", reason=reason, webhook=delivery.event)
         await self._requests(delivery).excuse(self._read(delivery), reason, delivery)
+
+
+def _may_be_told(effect: Effect | None, now_possible: Lifted, github: GitHub) -> bool:
+    """An account of the same name on another host is another account."""
+    where = told_late(effect)
+    return where is not None and now_possible.covers(where) and github.serves(where)
 
 
 async def _nothing() -> Decision:

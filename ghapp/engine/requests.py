@@ -1,5 +1,9 @@
 """What people ask for on GitHub, with a click or in a comment: gather, judge, commit.
 
+A repository that was renamed or moved keeps its runs, and they know it by the name that it had.
+Where that name leads by now only GitHub knows (to this repository, to nothing, to somebody else's),
+so GitHub is asked: nothing has to be kept, and no webhook can be missed.
+
 Gathering facts is the only IO (`gather`); what follows, `core.commands` and `core.discussion` say.
 People are asked about once, before; the runs are read anew each time that it is decided.
 """
@@ -8,7 +12,9 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
+
+from msgspec.structs import replace as with_fields
 
 from ghapp import log as logs
 from ghapp.core import access, commands, comments, discussion
@@ -17,7 +23,7 @@ from ghapp.core.comments import Said
 from ghapp.core.decide import NOTHING, Decision
 from ghapp.core.model import Repository, Verb
 from ghapp.core.seen import Seen
-from ghapp.core.webhook import Command, Comment, Press, RerunAll
+from ghapp.core.webhook import Command, Comment, GroupEnded, Press, RerunAll
 from ghapp.core.wishes import AGAIN, Facts, Pull, Target, inquiry, place_of
 from ghapp.engine.desk import Desk
 from ghapp.engine.gather import People, Runs
@@ -33,6 +39,22 @@ GATHER_LIMIT: Final = 30.0
 
 CLICK: Final = "a click"
 COMMENT: Final = "a command in a comment"
+QUEUE: Final = "the merge queue gave up a commit"
+NAMES_LIMIT: Final = 10
+"""Other names that runs of one commit may have for its repository: forks have the same commits."""
+
+Asked = TypeVar("Asked", bound=Press | RerunAll | Comment | GroupEnded)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Heard:
+    """What a comment says to us."""
+
+    command: Comment
+    said: tuple[Said, ...]
+    pull: Pull | None
+    rows: Sequence[Seen]
+    """The runs that the pull request has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +76,7 @@ class Requests:
             await self.desk.commit(_nothing, delivery=delivery.guid)
             return
         async with asyncio.timeout(GATHER_LIMIT):
+            command = await self._called(command, await self._on_it(command))
             facts = await self._facts_of_click(command, verb, delivery)
         if facts is None:
             await self.desk.commit(_nothing, delivery=delivery.guid)
@@ -71,15 +94,34 @@ class Requests:
             decision = await self.desk.commit(decide, delivery=delivery.guid)
         self._count(verb, command.login, decision, how=CLICK)
 
-    async def _clicked(self, command: Press | RerunAll) -> Sequence[Seen]:
-        """What the click may be about; of another host's repositories GitHub knows nothing."""
-        store = self.desk.store
-        if isinstance(command, RerunAll):
-            found = await store.on_commit(_repository(command.repository), command.commit)
-        else:
-            seen = await store.by_external_id(command.external_id)
-            found = (seen,) if seen else ()
+    async def _clicked(self, command: Press | RerunAll | GroupEnded) -> Sequence[Seen]:
+        """What it is about."""
+        return [seen for seen in await self._on_it(command) if commands.is_on(seen.look, command)]
+
+    async def _on_it(self, command: Press | RerunAll | GroupEnded) -> Sequence[Seen]:
+        """What it may be about: the check's run, or all on the commit, whatever they call the
+        repository; of another host's repositories GitHub knows nothing."""
+        if not isinstance(command, Press):
+            return await self._on_commit(command.commit)
+        seen = await self.desk.store.by_external_id(command.external_id)
+        known = seen is not None and commands.is_on_commit(seen.look, command.commit)
+        return [seen] if seen and known and self._is_on_github(seen) else []
+
+    async def _on_commit(self, commit: str) -> list[Seen]:
+        found = await self.desk.store.on_commit(_ANYWHERE, commit)
         return [seen for seen in found if self._is_on_github(seen)]
+
+    async def _called(self, command: Asked, rows: Sequence[Seen]) -> Asked:
+        """With the other names of its repository that these runs know it by."""
+        others = {
+            row.look.revision.repository.slug.lower(): row.look.revision.repository
+            for row in rows
+            if row.look.revision and not commands.is_of(row.look, command)
+        }
+        people = People(github=self.github, repository=_repository(command.repository))
+        asked = list(others.items())[:NAMES_LIMIT]
+        former = {slug for slug, repository in asked if await people.leads_here(repository)}
+        return with_fields(command, formerly=frozenset(former)) if former else command
 
     async def _facts_of_click(
         self, command: Press | RerunAll, verb: Verb, delivery: Delivery
@@ -104,7 +146,29 @@ class Requests:
             guid=delivery.guid,
             at=delivery.received,
             pulls=pulls,
+            repository=command.repository,
         )
+
+    # -- the merge queue -----------------------------------------------------------------------
+
+    async def group_ended(self, command: GroupEnded, delivery: Delivery) -> None:
+        """Cancels what still runs on a commit that the merge queue gave up.
+
+        Nobody is asked whether that is allowed: GitHub's signature says that its queue did it.
+        """
+        async with asyncio.timeout(GATHER_LIMIT):
+            command = await self._called(command, await self._on_it(command))
+
+        async def decide() -> Decision:
+            rows = [row for row in await self._clicked(command) if not row.look.phase.finished]
+            targets = [await self.runs.whole(Verb.CANCEL, row) for row in rows]
+            facts = commands.facts_of_queue(command, targets, delivery.guid, delivery.received)
+            return commands.give_up(command, facts, rules=self.desk.rules)
+
+        async with asyncio.timeout(GATHER_LIMIT):
+            decision = await self.desk.commit(decide, delivery=delivery.guid)
+        if decision.audit:
+            self._count(Verb.CANCEL, commands.MERGE_QUEUE, decision, how=QUEUE)
 
     # -- comments ------------------------------------------------------------------------------
 
@@ -112,14 +176,15 @@ class Requests:
         """Judges the commands of a comment, once; shows at once that they were read."""
         people = People(github=self.github, repository=_repository(command.repository))
         async with asyncio.timeout(GATHER_LIMIT):
-            said, pull, rows = await self._heard(command, people)
+            heard = await self._heard(command, people)
+        command, said, pull = heard.command, heard.said, heard.pull
         if pull is None or not said:
             await self.desk.commit(_nothing, delivery=delivery.guid)
             return
         await self.desk.commit(partial(_this, discussion.acknowledge(command)))
         async with asyncio.timeout(GATHER_LIMIT):
             pull = await people.with_author(pull)
-            facts = await self._facts_of_comment(command, said, people, pull, rows, delivery)
+            facts = await self._facts_of_comment(heard, people, pull, delivery)
 
         async def decide() -> Decision:
             rows = await self._discussed(command, pull)
@@ -133,25 +198,24 @@ class Requests:
         for verb in discussion.verbs(said):
             self._count(verb, command.login, _only(decision, verb), how=COMMENT)
 
-    async def _heard(
-        self, command: Comment, people: People
-    ) -> tuple[tuple[Said, ...], Pull | None, Sequence[Seen]]:
+    async def _heard(self, command: Comment, people: People) -> _Heard:
         """The commands that are meant for us, the pull request, and the runs that it has."""
         said = comments.commands(command.text)
         pull = await people.pull(command.number) if said else None
-        rows = await self._discussed(command, pull) if pull else ()
-        return discussion.for_us(said, rows, self.desk.rules), pull, rows
+        rows: Sequence[Seen] = ()
+        if pull:
+            command = await self._called(command, await self._on_pull(pull))
+            rows = await self._discussed(command, pull)
+        said = discussion.for_us(said, rows, self.desk.rules)
+        return _Heard(command=command, said=said, pull=pull, rows=rows)
 
     async def _discussed(self, command: Comment, pull: Pull) -> Sequence[Seen]:
+        return [row for row in await self._on_pull(pull) if commands.is_of(row.look, command)]
+
+    async def _on_pull(self, pull: Pull) -> Sequence[Seen]:
         """The runs on the newest commit of a pull request, and on the one that it became."""
-        repository = _repository(command.repository)
         commits = [pull.head, *([pull.trial] if pull.merged and pull.trial else [])]
-        found = [
-            seen
-            for commit in commits
-            for seen in await self.desk.store.on_commit(repository, commit)
-        ]
-        return [seen for seen in found if self._is_on_github(seen)]
+        return [seen for commit in commits for seen in await self._on_commit(commit)]
 
     async def _talked_of(self, said: Sequence[Said], row: Seen) -> Target:
         """With its object, if a command is about it that changes it."""
@@ -159,16 +223,10 @@ class Requests:
         return await self.runs.whole(next(iter(verbs), Verb.PROMOTE), row)
 
     async def _facts_of_comment(
-        self,
-        command: Comment,
-        said: Sequence[Said],
-        people: People,
-        pull: Pull,
-        rows: Sequence[Seen],
-        delivery: Delivery,
+        self, heard: _Heard, people: People, pull: Pull, delivery: Delivery
     ) -> Facts:
-        rules = self.desk.rules
-        asked = inquiry(discussion.asked_about(command, said, rows, rules), rules)
+        rules, command = self.desk.rules, heard.command
+        asked = inquiry(discussion.asked_about(command, heard.said, heard.rows, rules), rules)
         return Facts(
             app=await self.github.identify(),
             person=await people.person(command.login, asked, commit=pull.head, pull=pull),
@@ -176,6 +234,7 @@ class Requests:
             guid=delivery.guid,
             at=delivery.received,
             pulls={pull.number: pull},
+            repository=command.repository,
         )
 
     # -- both ----------------------------------------------------------------------------------
@@ -203,7 +262,7 @@ class Requests:
         people = People(github=self.github, repository=_repository(command.repository))
         try:
             async with asyncio.timeout(GATHER_LIMIT):
-                return (await self._heard(command, people))[0]
+                return (await self._heard(command, people)).said
         except (DeliveryError, TimeoutError):
             return discussion.for_us(comments.commands(command.text), (), self.desk.rules)
 
@@ -272,6 +331,9 @@ async def _pulls(people: People, rows: Sequence[Seen]) -> dict[int, Pull]:
     found = [await people.pull(number) for number in sorted(numbers)]
     known = [await people.with_author(pull) for pull in found if pull is not None]
     return {pull.number: pull for pull in known}
+
+
+_ANYWHERE: Final = Repository(host="", owner="", name="")
 
 
 async def _nothing() -> Decision:

@@ -39,5 +39,10 @@ def keeps_published_limits(api_url: str) -> bool:
     "Rate limits are disabled by default for GitHub Enterprise Server":
     https://docs.github.com/en/enterprise-server@3.19/rest/using-the-rest-api/rate-limits-for-the-rest-api
     """
+    return is_githubs(api_url)
+
+
+def is_githubs(api_url: str) -> bool:
+    """Whether GitHub itself keeps it, and it always is of the newest version."""
     host = host_of(api_url)
     return host is not None and (host == GITHUB or host.endswith(_DATA_RESIDENCY))

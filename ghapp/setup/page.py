@@ -87,9 +87,9 @@ def offer(wish: Wish, *, state: str, redirect_url: str, place: str) -> web.Respo
 <p class="lead">GitHub shows what you see here, makes the App and sends you back.</p>
 <dl>{"".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts.items())}</dl>
 <h2>It may</h2>
-<table>{_rows(_permissions())}</table>
+<table>{_rows(_permissions(wish))}</table>
 <h2>It hears of</h2>
-<table>{_rows(_events())}</table>
+<table>{_rows(_events(wish))}</table>
 <form method="post" action="{escape(target)}">
 <input type="hidden" name="manifest" value="{escape(manifest)}">
 <button class="button">Create it at {host}</button>
@@ -145,14 +145,14 @@ def _rows(rows: Iterable[tuple[str, str]]) -> str:
     )
 
 
-def _permissions() -> list[tuple[str, str]]:
-    found = app_manifest.permissions(discovery.sinks())
+def _permissions(wish: Wish) -> list[tuple[str, str]]:
+    found = app_manifest.asked(discovery.sinks(), queues=wish.has_queues)
     return [(f"{name}: {level}", "; ".join(why)) for name, (level, why) in found.items()]
 
 
-def _events() -> list[tuple[str, str]]:
+def _events(wish: Wish) -> list[tuple[str, str]]:
     clicks = ("check_run, check_suite", "clicks on checks; they come with checks: write")
-    return [clicks, *app_manifest.EVENTS.items()]
+    return [clicks, *app_manifest.heard(queues=wish.has_queues).items()]
 
 
 def _code(text: str) -> str:

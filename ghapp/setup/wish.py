@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 
 from ghapp import app_manifest, discovery
 from ghapp.errors import ConfigError
-from ghapp.github.hosts import GITHUB, api_of, host_of
+from ghapp.github.hosts import GITHUB, api_of, host_of, is_githubs
 
 GITHUB_URL: Final = f"https://{GITHUB}"
 WEBHOOK_PATH: Final = "/github/webhook"
@@ -43,9 +43,15 @@ class Wish:
         part = f"/organizations/{quote(self.organization)}" if self.organization else ""
         return f"{self.github}{part}/settings/apps"
 
+    @property
+    def has_queues(self) -> bool:
+        """Whether it is a GitHub of GitHub's own: those have merge queues."""
+        return is_githubs(self.api_url)
+
     def manifest(self, redirect_url: str) -> dict[str, Any]:
         """What GitHub is asked for."""
-        asked = json.loads(json.dumps(app_manifest.manifest(discovery.sinks())))
+        manifest = app_manifest.manifest(discovery.sinks(), queues=self.has_queues)
+        asked = json.loads(json.dumps(manifest))
         parts = urlsplit(self.webhook_url)
         return {
             **asked,

@@ -27,7 +27,8 @@ SELECT key, value FROM seen WHERE external_id = :external_id ORDER BY row DESC L
 -- name: seen_on_commit
 -- All runs whose check is on a commit, oldest first.
 SELECT key, value FROM seen
-WHERE sha = :sha AND repository = :repository AND owner = :owner AND :host IN ('', host)
+WHERE sha = :sha AND :repository IN ('', repository) AND :owner IN ('', owner)
+  AND :host IN ('', host)
 ORDER BY row;
 
 -- name: seen_open

@@ -12,14 +12,14 @@ from msgspec.structs import replace
 
 from ghapp.core.access import Person
 from ghapp.core.audience import Audience, Presentation
-from ghapp.core.commands import plan
+from ghapp.core.commands import facts_of_queue, give_up, plan
 from ghapp.core.decide import NOTHING, Decision, Rules, decide
 from ghapp.core.effects import Cancel, Promote, Reconcile, Rerun, SetCheck
 from ghapp.core.model import Observation, Phase, Subject, Verb
 from ghapp.core.seen import Seen
 from ghapp.core.source import Asked, Create, Write
 from ghapp.core.trust import TrustPolicy, TrustPolicySpec
-from ghapp.core.webhook import Press, RerunAll
+from ghapp.core.webhook import GroupEnded, Press, RerunAll
 from ghapp.core.wishes import Facts, Target
 from ghapp.errors import Refused
 from tests.core.builders import COMMIT, EVERYBODY, RULES, at, release_look, run_look, tell
@@ -186,6 +186,79 @@ def test_a_login_cannot_write_markdown_on_our_check() -> None:
     given = facts(run_look(), permission="none", login=login)
     decision = plan(press(login=login), given, rules=RULES)
     assert "x\\](" in answer(decision)
+
+
+# -- names that lead to the repository -----------------------------------------------------------
+
+
+def test_a_click_under_a_new_name_is_about_the_runs_of_the_old_one() -> None:
+    moved = press(repository="acme/store", formerly=frozenset({"acme/shop"}))
+    (effect,) = plan(moved, facts(run_look(Phase.FAILED)), rules=RULES).effects
+    assert isinstance(effect, Rerun)
+    elsewhere = press(repository="acme/store", formerly=frozenset({"acme/other"}))
+    assert plan(elsewhere, facts(run_look(Phase.FAILED)), rules=RULES) == NOTHING
+
+
+# -- the merge queue -----------------------------------------------------------------------------
+
+ENDED = GroupEnded(commit=COMMIT, repository="acme/shop", reason="dequeued")
+
+
+def given_up(*targets: Target, rules: Rules = RULES, ended: GroupEnded = ENDED) -> Decision:
+    return give_up(ended, facts_of_queue(ended, targets, "guid", at(60)), rules=rules)
+
+
+def target(phase: Phase = Phase.RUNNING, **changes: Any) -> Target:
+    return dataclasses.replace(
+        Target(seen=row(run_look(phase)), manifest={}, plans=PLANS), **changes
+    )
+
+
+def test_what_runs_on_a_commit_that_the_merge_queue_gave_up_is_cancelled_once() -> None:
+    decision = given_up(target())
+    shown, effect = decision.effects
+    assert isinstance(effect, Cancel)
+    assert effect.login == "github-merge-queue[bot]"
+    assert isinstance(shown, SetCheck)
+    assert "The merge queue gave this commit up (dequeued)." in shown.check.summary
+    assert [(one.login, one.allowed, one.why) for one in decision.audit] == [
+        ("github-merge-queue[bot]", True, "merge queue: dequeued")
+    ]
+    again = give_up(ENDED, facts_of_queue(ENDED, [target()], "other", at(90)), rules=RULES)
+    assert again.effects[1].key == effect.key
+
+
+SPEAKS_FOR_OTHERS = TrustPolicy(
+    name="shop", spec=TrustPolicySpec(namespaces=("ci",), repositories=("acme/other",))
+)
+
+
+@pytest.mark.parametrize(
+    ("left", "rules"),
+    [
+        (target(Phase.FAILED), RULES),
+        (target(manifest=None), RULES),
+        (target(plans={}), RULES),
+        (target(), dataclasses.replace(RULES, trust=(SPEAKS_FOR_OTHERS,))),
+    ],
+)
+def test_what_cannot_or_must_not_be_stopped_is_left_alone(left: Target, rules: Rules) -> None:
+    assert given_up(left, rules=rules) == NOTHING
+
+
+@pytest.mark.parametrize(
+    "ended", [replace(ENDED, repository="eve/shop"), replace(ENDED, commit="f" * 40)]
+)
+def test_the_merge_queue_of_another_repository_stops_nothing_here(ended: GroupEnded) -> None:
+    assert given_up(target(), ended=ended) == NOTHING
+
+
+def test_why_a_run_of_the_merge_queue_cannot_be_stopped_is_on_record() -> None:
+    decision = given_up(target(manifest={"refuse": True}))
+    assert decision.effects == ()
+    assert [(one.allowed, one.why) for one in decision.audit] == [
+        (False, "it belongs to another run")
+    ]
 
 
 # -- what documents say -------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ghapp.core.webhook import (
     INSTALLATION_EVENTS,
     Comment,
+    GroupEnded,
     InstallationChanged,
     Press,
     RerunAll,
@@ -116,12 +117,55 @@ def test_a_click_is_read_from_an_official_delivery() -> None:
     assert command.login == payload["sender"]["login"]
 
 
-@given(event=st.sampled_from(["check_run", "check_suite", "push"]), body=st.binary(max_size=200))
+@given(
+    event=st.sampled_from(["check_run", "check_suite", "merge_group", "push"]),
+    body=st.binary(max_size=200),
+)
 def test_garbage_gets_a_verdict_or_a_value_error_and_nothing_else(event: str, body: bytes) -> None:
     try:
         parse(event, body)
     except ValueError:
         return
+
+
+# -- the merge queue ------------------------------------------------------------------------------
+
+
+def group(**changes: Any) -> bytes:
+    """The merge queue drops the commit of pull request 5; `changes` go one level down."""
+    payload: dict[str, Any] = {
+        "action": "destroyed",
+        "reason": "dequeued",
+        "merge_group": {
+            "head_sha": "c" * 40,
+            "head_ref": f"refs/heads/gh-readonly-queue/main/pr-5-{'b' * 40}",
+        },
+        "repository": {"full_name": "acme/shop"},
+    }
+    for name, value in changes.items():
+        payload[name] = {**payload[name], **value} if isinstance(value, dict) else value
+    return json.dumps(payload).encode()
+
+
+@pytest.mark.parametrize("reason", ["dequeued", "invalidated", "a word of tomorrow"])
+def test_a_commit_that_the_merge_queue_dropped_is_given_up(reason: str) -> None:
+    assert parse("merge_group", group(reason=reason)) == GroupEnded(
+        commit="c" * 40, repository="acme/shop", reason=reason
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"action": "checks_requested"},
+        {"reason": "merged"},
+        {"merge_group": {"head_ref": "refs/heads/main"}},
+        {"merge_group": None},
+        {"repository": None},
+    ],
+)
+def test_what_the_merge_queue_does_otherwise_stops_nothing(changes: dict[str, Any]) -> None:
+    assert parse("merge_group", group(**changes)) is None
 
 
 # -- comments -------------------------------------------------------------------------------------

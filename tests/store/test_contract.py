@@ -128,6 +128,20 @@ async def test_the_checks_of_a_commit_are_found_however_the_repository_is_spelt(
     assert await store.on_commit(shouted, SHA.upper()) == rows
 
 
+async def test_the_checks_of_a_commit_are_found_whatever_their_repository_is_called(
+    store: Store,
+) -> None:
+    elsewhere = Repository(host="github.com", owner="acme", name="other")
+    rows = (
+        row(subject("here"), told=check()),
+        row(subject("there"), told=check(), repository=elsewhere),
+    )
+    await store.commit(Commit(seen=(*rows, row(subject("no-check")))))
+    anywhere = Repository(host="", owner="", name="")
+    assert tuple(await store.on_commit(anywhere, SHA)) == rows
+    assert await store.on_commit(anywhere, "f" * 40) == []
+
+
 async def test_only_checks_of_that_commit_and_repository_are_found(store: Store) -> None:
     elsewhere = Repository(host="github.com", owner="acme", name="other")
     ghes = Repository(host="github.acme.example", owner="acme", name="shop")
