@@ -245,7 +245,7 @@ def _remembering(made: World) -> Any:
             return web.Response(body=pages[page], content_type="application/json")
         answer = await handler(request)
         if isinstance(answer, web.Response) and isinstance(answer.body, bytes):
-            pages[page] = answer.body
+            pages |= {page: answer.body} if answer.status == 200 else {}
         return answer
 
     return remember

@@ -169,6 +169,21 @@ def hear(listening: Iterable[Listening], case: Case) -> Heard:
     )
 
 
+def constant(listening: tuple[Listening, ...]) -> Audience | None:
+    """What is said of every run alike, where that is all that is said; None: it depends on the run.
+
+    As long as nobody has written a document this is the case, and costs nothing then.
+    """
+    for each in listening:
+        spec = each.document.spec
+        if each.document.namespace or spec.filter is not ANY or spec.suspend or each.templates:
+            return None
+        if any(getattr(spec, name) is not None for name in (*_VALUES, "logs")):
+            return None
+    everybody = [(each, _ALL, True) for each in listening]
+    return Audience(recipients=_recipients(everybody))
+
+
 def needs_object(listening: Iterable[Listening]) -> bool:
     """Whether any of them asks about more of an object than its adapter reads."""
     return any(each.needs_object for each in listening)

@@ -8,7 +8,7 @@ from typing import Final
 
 from ghapp import log as logs
 from ghapp.core import trust
-from ghapp.core.audience import Audience, hear, needs_object
+from ghapp.core.audience import Audience, constant, hear, needs_object
 from ghapp.core.case import Case
 from ghapp.core.decide import Decision, Rules, excerpted, noticed
 from ghapp.core.effects import Effect, ReadLogs
@@ -58,10 +58,12 @@ class Desk:
     """How often the documents changed."""
     whole_objects: bool = False
     """Whether a document asks about more of an object than its adapter reads."""
+    _always: Audience | None = None
+    """What is said of every run alike, where that is all."""
     _revised: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        self.whole_objects = needs_object(self.standing.listening)
+        self._settle(self.standing)
 
     @property
     def rules(self) -> Rules:
@@ -76,9 +78,13 @@ class Desk:
     def revise(self, rules: Rules) -> None:
         """From now on these count; whoever waits for `revised` looks again."""
         self.standing, self.edition = rules, self.edition + 1
-        self.whole_objects = needs_object(rules.listening)
+        self._settle(rules)
         self._revised.set()
         self._revised = asyncio.Event()
+
+    def _settle(self, rules: Rules) -> None:
+        self.whole_objects = needs_object(rules.listening)
+        self._always = constant(rules.listening)
 
     async def revised(self, since: int) -> int:
         """Returns the edition once it is another than `since`."""
@@ -95,6 +101,8 @@ class Desk:
 
     def hear(self, case: Case) -> Audience:
         """Who is told of a run, and how, as the documents are now."""
+        if self._always is not None:
+            return self._always
         heard = hear(self.standing.listening, case)
         for document, reason in heard.failures:
             self.blame(document, reason)
