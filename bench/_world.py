@@ -244,8 +244,10 @@ def _remembering(made: World) -> Any:
         if page in pages:
             return web.Response(body=pages[page], content_type="application/json")
         answer = await handler(request)
-        if isinstance(answer, web.Response) and isinstance(answer.body, bytes):
-            pages |= {page: answer.body} if answer.status == 200 else {}
+        if answer.status != 200 or not isinstance(answer, web.Response):
+            return answer
+        if isinstance(answer.body, bytes):
+            pages[page] = answer.body
         return answer
 
     return remember
