@@ -1,6 +1,7 @@
 """A run as sinks are told of it: looks in, states of its check out, as the product decides them."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from msgspec.structs import replace
@@ -12,6 +13,9 @@ from ghapp.core.model import Observation, Phase, Revision
 from ghapp.core.seen import Seen
 from ghapp.ports import Receipt, Sink, Slot
 from tests.core.builders import EVERYBODY, RULES, SHOP, run_look
+
+NOW = datetime(2027, 1, 15, 8, 0, tzinfo=UTC)
+"""What the clock of these tests says at first."""
 
 
 @dataclass

@@ -4,7 +4,6 @@ What counts as which state is tested in core/test_runs_table; the requests' bodi
 GitHub's description by the stand-in's fixtures.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -19,28 +18,9 @@ from ghapp.demo.github import CheckRun, GitHub, Installation
 from ghapp.errors import Reject, Retry
 from ghapp.ports import Slot
 from ghapp.sinks.github_aggregate import LISTED, GithubAggregate, Settings
-from tests.github.fixtures import Opened, opened
-from tests.github_fixtures import Clock
+from tests.github.fixtures import Opened
 from tests.sinks.story import Story
-from tests.sinks.test_pull_request_comment import ME, NOW, Board, news
-
-
-@pytest.fixture
-def github_clock() -> Clock:
-    return Clock(now=NOW.timestamp())
-
-
-@pytest.fixture
-def github_sleep(github_clock: Clock) -> Callable[[float], Awaitable[None]]:
-    return github_clock.sleep
-
-
-@pytest.fixture
-async def app(
-    github: GitHub, github_installation: Installation, github_clock: Clock
-) -> AsyncIterator[Opened]:
-    async with opened(github, github_installation.app, github_clock, timeout=2.0) as one:
-        yield one
+from tests.sinks.test_pull_request_comment import ME, Board, news
 
 
 @pytest.fixture

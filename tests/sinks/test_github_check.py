@@ -5,8 +5,7 @@ become Retry or Reject in general is in tests/github; waiting and repeating is t
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -20,34 +19,15 @@ from ghapp.demo.github import CheckRun, GitHub, Installation
 from ghapp.errors import Reject, Retry
 from ghapp.ports import Receipt, Slot
 from ghapp.sinks.github_check import SINK, GithubCheck, Settings
-from tests.github.fixtures import SHOP, Opened, opened
-from tests.github_fixtures import Clock
+from tests.github.fixtures import SHOP, Opened
+from tests.sinks.story import NOW
 
-NOW = datetime(2027, 1, 15, 8, 0, tzinfo=UTC)
 SUBJECT = Subject(kind="PipelineRun", cluster="default", namespace="ci", name="run-1", uid="u-1")
 
 
 @pytest.fixture
-def github_clock() -> Clock:
-    return Clock(now=NOW.timestamp())
-
-
-@pytest.fixture
-def github_sleep(github_clock: Clock) -> Callable[[float], Awaitable[None]]:
-    return github_clock.sleep
-
-
-@pytest.fixture
-async def world(
-    github: GitHub, github_installation: Installation, github_clock: Clock
-) -> AsyncIterator[Opened]:
-    async with opened(github, github_installation.app, github_clock, timeout=2.0) as one:
-        yield one
-
-
-@pytest.fixture
-def sink(world: Opened) -> GithubCheck:
-    return GithubCheck(Settings(), world.client)
+def sink(app: Opened) -> GithubCheck:
+    return GithubCheck(Settings(), app.client)
 
 
 def effect(github: GitHub, status: str = "in_progress", **changes: object) -> SetCheck:
@@ -86,24 +66,24 @@ def runs(github: GitHub) -> list[CheckRun]:
 
 
 async def test_a_run_from_queued_to_finished_is_three_writes_and_no_read(
-    github: GitHub, sink: GithubCheck, world: Opened
+    github: GitHub, sink: GithubCheck, app: Opened
 ) -> None:
     receipt = await told(sink, effect(github, "queued"))
-    world.seen.clear()
+    app.seen.clear()
     await told(sink, effect(github), Slot(id=receipt.slot))
     await told(sink, effect(github, "completed"), Slot(id=receipt.slot))
     (run,) = runs(github)
     assert receipt.slot == str(run.id)
     assert (run.status, run.conclusion, run.title) == ("completed", "success", "Succeeded")
     assert run.completed == "2027-01-15T08:02:00Z"
-    assert world.seen.methods == {"PATCH": 2}
+    assert app.seen.methods == {"PATCH": 2}
 
 
 async def test_the_first_check_of_a_process_asks_only_for_installation_and_token(
-    github: GitHub, sink: GithubCheck, world: Opened
+    github: GitHub, sink: GithubCheck, app: Opened
 ) -> None:
     await told(sink, effect(github))
-    assert [(method, status) for method, _, status in world.seen.requests] == [
+    assert [(method, status) for method, _, status in app.seen.requests] == [
         ("GET", 200),
         ("POST", 201),
         ("POST", 201),
@@ -111,7 +91,7 @@ async def test_the_first_check_of_a_process_asks_only_for_installation_and_token
 
 
 async def test_the_token_may_only_write_checks_of_this_repository(
-    github: GitHub, sink: GithubCheck, world: Opened
+    github: GitHub, sink: GithubCheck, app: Opened
 ) -> None:
     github.create_repository("acme/other")
     await told(sink, effect(github))
@@ -121,20 +101,20 @@ async def test_the_token_may_only_write_checks_of_this_repository(
 
 
 async def test_when_little_may_be_asked_progress_waits_then_answers_and_verdicts_never(
-    github: GitHub, sink: GithubCheck, world: Opened, github_installation: Installation
+    github: GitHub, sink: GithubCheck, app: Opened, github_installation: Installation
 ) -> None:
     receipt = await told(sink, effect(github))
     caller = f"installation ID {github_installation.id}"
     passed = []
     for used in (13_600, 14_300):  # of 15,000
-        github.meter.budget(caller, world.clock.now).used["core"] = used
+        github.meter.budget(caller, app.clock.now).used["core"] = used
         await told(sink, effect(github, "completed"), Slot(id=receipt.slot))
         for progress in (True, False):
             with contextlib.suppress(Retry):
                 await told(sink, effect(github, progress=progress), Slot(id=receipt.slot))
                 passed.append((used, progress))
     assert passed == [(13_600, False)]
-    assert world.waits == [Why.KEPT] * 3
+    assert app.waits == [Why.KEPT] * 3
 
 
 async def test_buttons_are_replaced_with_each_state(github: GitHub, sink: GithubCheck) -> None:
@@ -158,13 +138,13 @@ async def test_a_check_that_was_made_without_our_hearing_is_not_made_twice(
 
 
 async def test_a_check_is_not_looked_for_before_it_can_be_in_the_list(
-    github: GitHub, sink: GithubCheck, world: Opened
+    github: GitHub, sink: GithubCheck, app: Opened
 ) -> None:
     github.world.read_lag = 4
     github.faults.add("lose_answer", method="POST", path="/check-runs$")
     with pytest.raises(Retry) as caught:
         await told(sink, effect(github))
-    world.clock.advance(caught.value.after or 0)
+    app.clock.advance(caught.value.after or 0)
     await told(sink, effect(github), Slot(certain=False))
     assert len(runs(github)) == 1
 
@@ -269,7 +249,7 @@ def failed(github: GitHub, count: int, **changes: object) -> SetCheck:
 
 
 async def persistent(
-    sink: GithubCheck, world: Opened, wanted: SetCheck, slot: Slot | None = None
+    sink: GithubCheck, app: Opened, wanted: SetCheck, slot: Slot | None = None
 ) -> Receipt:
     """Told as the outbox does it: again after each Retry, and then perhaps not certain."""
     slot = slot or Slot()
@@ -277,37 +257,37 @@ async def persistent(
         try:
             return await told(sink, wanted, slot)
         except Retry as error:
-            world.clock.advance(error.after or 1)
+            app.clock.advance(error.after or 1)
             slot = Slot(id=slot.id, certain=slot.certain and not error.uncertain)
     raise AssertionError("it never got through")
 
 
 async def test_annotations_go_fifty_a_request_the_first_with_the_state(
-    github: GitHub, sink: GithubCheck, world: Opened
+    github: GitHub, sink: GithubCheck, app: Opened
 ) -> None:
     receipt = await told(sink, effect(github))
-    world.seen.clear()
+    app.seen.clear()
     await told(sink, failed(github, 120), Slot(id=receipt.slot))
     (run,) = runs(github)
     assert lines(run) == list(range(1, 121))
     assert run.conclusion == "failure"
-    assert world.seen.methods == {"PATCH": 3}
+    assert app.seen.methods == {"PATCH": 3}
 
 
 async def test_a_check_that_is_made_late_has_its_annotations_too(
-    github: GitHub, sink: GithubCheck, world: Opened
+    github: GitHub, sink: GithubCheck, app: Opened
 ) -> None:
     await told(sink, failed(github, 60))
     (run,) = runs(github)
     assert lines(run) == list(range(1, 61))
-    assert (world.seen.count("POST", "/check-runs"), world.seen.methods["PATCH"]) == (1, 1)
+    assert (app.seen.count("POST", "/check-runs"), app.seen.methods["PATCH"]) == (1, 1)
 
 
 async def test_a_set_is_sent_once_for_each_check_run(
-    github: GitHub, sink: GithubCheck, world: Opened
+    github: GitHub, sink: GithubCheck, app: Opened
 ) -> None:
     receipt = await told(sink, failed(github, 70))
-    world.seen.clear()
+    app.seen.clear()
     for certain in (True, False):
         later = failed(github, 70, summary=f"somebody clicked {certain}")
         again = await told(sink, later, Slot(id=receipt.slot, certain=certain))
@@ -315,7 +295,7 @@ async def test_a_set_is_sent_once_for_each_check_run(
     (run,) = runs(github)
     assert len(run.annotations) == 70
     assert run.summary == "somebody clicked False"
-    assert world.seen.methods == {"PATCH": 2}
+    assert app.seen.methods == {"PATCH": 2}
 
 
 async def test_what_the_slot_says_of_annotations_outlives_states_without_any(
@@ -340,28 +320,28 @@ async def test_another_set_is_added_to_the_first(github: GitHub, sink: GithubChe
 @pytest.mark.parametrize("after", [0, 1, 2])
 @pytest.mark.parametrize("made", [True, False])
 async def test_whatever_gets_lost_between_batches_each_annotation_is_there_once(
-    github: GitHub, sink: GithubCheck, world: Opened, fault: str, after: int, *, made: bool
+    github: GitHub, sink: GithubCheck, app: Opened, fault: str, after: int, *, made: bool
 ) -> None:
     slot = Slot(id=(await told(sink, effect(github))).slot) if made else None
     method = "POST" if not made and after == 0 else "PATCH"
     skip = after if made else max(after - 1, 0)
     github.faults.add("slow", method=method, path="/check-runs", times=skip)  # these go well
     github.faults.add(fault, method=method, path="/check-runs")
-    receipt = await persistent(sink, world, failed(github, 120), slot)
+    receipt = await persistent(sink, app, failed(github, 120), slot)
     (run,) = runs(github)
     assert lines(run) == list(range(1, 121))
-    world.seen.clear()
+    app.seen.clear()
     await told(sink, failed(github, 120), Slot(id=receipt.slot))
-    assert (len(run.annotations), world.seen.methods) == (120, {"PATCH": 1})
+    assert (len(run.annotations), app.seen.methods) == (120, {"PATCH": 1})
 
 
 async def test_a_refusal_for_rate_reasons_between_batches_repeats_none(
-    github: GitHub, sink: GithubCheck, world: Opened
+    github: GitHub, sink: GithubCheck, app: Opened
 ) -> None:
     slot = Slot(id=(await told(sink, effect(github))).slot)
     github.faults.add("slow", method="PATCH", path="/check-runs")  # this one goes well
     github.faults.add("secondary", method="PATCH", path="/check-runs")
-    await persistent(sink, world, failed(github, 120), slot)
+    await persistent(sink, app, failed(github, 120), slot)
     assert lines(runs(github)[0]) == list(range(1, 121))
 
 

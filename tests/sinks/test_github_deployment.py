@@ -3,8 +3,6 @@
 The requests' bodies are held against GitHub's description by the stand-in's fixtures.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -20,29 +18,8 @@ from ghapp.errors import ConfigError, Reject, Retry
 from ghapp.ports import Slot
 from ghapp.sinks.github_deployment import LISTED, SINK, GithubDeployment, Settings, state
 from tests.core.builders import RULES, at, release_look
-from tests.github.fixtures import Opened, opened
-from tests.github_fixtures import Clock
+from tests.github.fixtures import Opened
 from tests.sinks.story import Story, renamed
-
-NOW = datetime(2027, 1, 15, 8, 0, tzinfo=UTC)
-
-
-@pytest.fixture
-def github_clock() -> Clock:
-    return Clock(now=NOW.timestamp())
-
-
-@pytest.fixture
-def github_sleep(github_clock: Clock) -> Callable[[float], Awaitable[None]]:
-    return github_clock.sleep
-
-
-@pytest.fixture
-async def app(
-    github: GitHub, github_installation: Installation, github_clock: Clock
-) -> AsyncIterator[Opened]:
-    async with opened(github, github_installation.app, github_clock, timeout=2.0) as one:
-        yield one
 
 
 @pytest.fixture

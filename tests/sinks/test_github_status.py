@@ -4,7 +4,7 @@ The requests' bodies are held against GitHub's description by the stand-in's fix
 repeating is the outbox'; what a Provider document looks like is tested with the documents.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,29 +24,9 @@ from ghapp.ports import RepositoryApi, Slot
 from ghapp.secret import Secret
 from ghapp.sinks.github_status import SINK, GithubStatus, Settings, state, status
 from tests.core.builders import run_look
-from tests.github.fixtures import Opened, Seen, opened
+from tests.github.fixtures import Opened, Seen
 from tests.github_fixtures import Clock
-from tests.sinks.story import Story, renamed
-
-NOW = datetime(2027, 1, 15, 8, 0, tzinfo=UTC)
-
-
-@pytest.fixture
-def github_clock() -> Clock:
-    return Clock(now=NOW.timestamp())
-
-
-@pytest.fixture
-def github_sleep(github_clock: Clock) -> Callable[[float], Awaitable[None]]:
-    return github_clock.sleep
-
-
-@pytest.fixture
-async def app(
-    github: GitHub, github_installation: Installation, github_clock: Clock
-) -> AsyncIterator[Opened]:
-    async with opened(github, github_installation.app, github_clock, timeout=2.0) as one:
-        yield one
+from tests.sinks.story import NOW, Story, renamed
 
 
 def without_tokens(api_url: str, token: Secret) -> RepositoryApi:

@@ -5,7 +5,7 @@ GitHub's description by the stand-in's fixtures.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -25,30 +25,10 @@ from ghapp.errors import Reject, Retry
 from ghapp.ports import Slot
 from ghapp.sinks.pull_request_comment import LISTED, SINK, PullRequestComment, Settings
 from tests.core.builders import SHOP, T0, audience, run_look
-from tests.github.fixtures import Opened, opened
-from tests.github_fixtures import Clock
+from tests.github.fixtures import Opened
 from tests.sinks.story import Story
 
-NOW = datetime(2027, 1, 15, 8, 0, tzinfo=UTC)
 ME = "provider/ci/comments"
-
-
-@pytest.fixture
-def github_clock() -> Clock:
-    return Clock(now=NOW.timestamp())
-
-
-@pytest.fixture
-def github_sleep(github_clock: Clock) -> Callable[[float], Awaitable[None]]:
-    return github_clock.sleep
-
-
-@pytest.fixture
-async def app(
-    github: GitHub, github_installation: Installation, github_clock: Clock
-) -> AsyncIterator[Opened]:
-    async with opened(github, github_installation.app, github_clock, timeout=2.0) as one:
-        yield one
 
 
 @dataclass
