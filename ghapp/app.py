@@ -233,7 +233,7 @@ class _Builder:
         fleet = self._fleet(kube, metrics)
         clusters: Clusters = fleet.clusters if fleet else {self.settings.cluster: kube}
         ports = await self._ports(github, metrics)
-        ports |= {"clusters": clusters, "resources": resources, "runs": store}
+        ports |= {"clusters": clusters, "resources": resources, "runs": store, "githubs": apps}
         return _Far(
             adapters=adapters,
             resources=resources,
@@ -296,8 +296,8 @@ class _Builder:
         """What the environment sets up, and what does what people ask for."""
         chosen: dict[str, Mapping[str, Any]] = {"cluster": {}}
         chosen |= {"logs": {}} if self.settings.logs else {}
-        if "github" in ports:
-            chosen |= {"github-check": {}, "github-reply": {}, "promotion": {}}
+        chosen |= {"github-reply": {}, "promotion": {}}
+        chosen |= {"github-check": {}} if "github" in ports else {}
         if self.settings.cdevents_sink:
             chosen["cdevents"] = {"url": self.settings.cdevents_sink}
         types = {sink.name: sink for sink in discovery.sinks()}

@@ -326,6 +326,16 @@ class RepositoryApi(Protocol):
         """One call about `repository`."""
 
 
+class GitHubs(Protocol):
+    """Every GitHub App that this process works as."""
+
+    def of(self, source: str) -> GitHub:
+        """The App that a Provider declares, by its id; empty: the environment's."""
+
+    def serving(self, repository: Repository) -> GitHub | None:
+        """An App of the operator's that is on the repository's host."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What became of one try to deliver, as its sink's owner hears of it."""

@@ -79,6 +79,7 @@ def reply_of(command: Comment, line: int = 0, words: str = "") -> Reply:
         since=command.created,
         line=line,
         words=words,
+        source=command.source,
     )
 
 

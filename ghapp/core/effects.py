@@ -224,6 +224,8 @@ class Reply(Struct, frozen=True, kw_only=True):
     line: int
     words: str
     """What was asked, in Markdown; begins the line."""
+    source: str = ""
+    """The id of the Provider whose App heard it; empty: the environment's."""
 
     @property
     def subject(self) -> Subject:

@@ -81,6 +81,8 @@ class Comment(Value, frozen=True, kw_only=True):
     repository: str
     login: str
     formerly: frozenset[str] = frozenset()
+    source: str = ""
+    """The id of the Provider whose App heard it; empty: the environment's."""
 
 
 class GroupEnded(Value, frozen=True, kw_only=True):

@@ -174,6 +174,7 @@ class Requests:
 
     async def comment(self, command: Comment, delivery: Delivery) -> None:
         """Judges the commands of a comment, once; shows at once that they were read."""
+        command = with_fields(command, source=delivery.source)
         people = People(github=self.github, repository=_repository(command.repository))
         async with asyncio.timeout(GATHER_LIMIT):
             heard = await self._heard(command, people)
@@ -243,6 +244,8 @@ class Requests:
         """What cannot be judged is not done, and whoever asked is told so."""
 
         meant = await self._meant(command) if isinstance(command, Comment) else ()
+        if isinstance(command, Comment):
+            command = with_fields(command, source=delivery.source)
 
         async def decide() -> Decision:
             if isinstance(command, Comment):

@@ -16,6 +16,7 @@ import aiohttp
 
 from ghapp import log as logs
 from ghapp.core.budget import Standing
+from ghapp.core.model import Repository
 from ghapp.errors import ConfigError
 from ghapp.github.absent import AbsentGitHub
 from ghapp.github.client import GitHubClient
@@ -28,6 +29,9 @@ log = logs.get(__name__)
 
 ENVIRONMENT: Final = ""
 """The source of the App that the environment sets up."""
+
+_TENANTS: Final = "provider/"
+"""What the source of an App begins with that belongs to a namespace."""
 
 Credentials = Mapping[str, Secret]
 PRIVATE_KEY: Final = "private-key"
@@ -76,6 +80,15 @@ class Apps:
             return self.home
         declared = self._declared.get(source)
         return declared.github if declared else AbsentGitHub("its Provider is gone")
+
+    def serving(self, repository: Repository) -> UrgentGitHub | None:
+        """An App of the operator's that is on the repository's host: a tenant's own App is for its
+        own checks, and nobody else's errands."""
+        for source in self:
+            github = self.of(source)
+            if not source.startswith(_TENANTS) and github.serves(repository):
+                return github
+        return None
 
     def secrets(self, source: str) -> tuple[Secret, ...]:
         """The webhook secrets of a declared App; none: there is no such App, or no secret yet."""

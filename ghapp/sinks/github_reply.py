@@ -14,7 +14,7 @@ from msgspec import Struct
 from ghapp.core import answers
 from ghapp.core.effects import Answer, Effect, React, Reply
 from ghapp.errors import Reject, Retry
-from ghapp.ports import GitHub, Receipt, SinkType, Slot
+from ghapp.ports import GitHubs, Receipt, SinkType, Slot
 
 REACTION: Final = "eyes"
 LISTED: Final = 5.0
@@ -30,7 +30,7 @@ class GithubReply:
     """The discussions of pull requests."""
 
     settings: Settings
-    github: GitHub
+    githubs: GitHubs
 
     def accepts(self, effect: Effect) -> bool:
         """What is said to people who wrote a comment."""
@@ -72,10 +72,11 @@ class GithubReply:
 
     async def _found(self, reply: Reply) -> Mapping[str, Any] | None:
         """The answer of an earlier try that we heard nothing of."""
-        app = await self.github.identify()
+        github = self.githubs.of(reply.source)
+        app = await github.identify()
         since = quote(reply.since, safe="")
         path = f"{_path(reply)}/issues/{reply.number}/comments?since={since}"
-        async for comment in self.github.pages(path, repository=reply.repository):
+        async for comment in github.pages(path, repository=reply.repository):
             author = (comment.get("performed_via_github_app") or {}).get("id")
             if author == app and answers.sign(reply.comment) in str(comment.get("body")):
                 found: Mapping[str, Any] = comment
@@ -105,7 +106,8 @@ class GithubReply:
         self, method: str, path: str, reply: Reply, body: Mapping[str, Any] | None = None
     ) -> Any:
         whole = _path(reply) + path
-        return await self.github.request(method, whole, body, repository=reply.repository)
+        github = self.githubs.of(reply.source)
+        return await github.request(method, whole, body, repository=reply.repository)
 
 
 def _path(reply: Reply) -> str:

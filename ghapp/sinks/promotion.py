@@ -23,7 +23,7 @@ from msgspec import Struct
 from ghapp.core import markdown, marker, pull_request
 from ghapp.core.effects import Effect, Promote
 from ghapp.errors import Reject, Retry
-from ghapp.ports import GitHub, Receipt, SinkType, Slot
+from ghapp.ports import GitHub, GitHubs, Receipt, SinkType, Slot
 
 FILES: Final = 2000
 """YAML files of one branch that are looked into: each costs a request when it is new."""
@@ -68,20 +68,23 @@ class Promotion:
     """Pull requests that promote."""
 
     settings: Settings
-    github: GitHub
+    githubs: GitHubs
     _known: LRUCache[str, str] = field(default_factory=_texts, init=False, repr=False)
     """Files by the id of their content, which never changes; empty: it has no marker."""
 
     def accepts(self, effect: Effect) -> bool:
-        """Promotions in repositories on this host."""
-        return isinstance(effect, Promote) and self.github.serves(effect.repository)
+        """Promotions."""
+        return isinstance(effect, Promote)
 
     async def deliver(self, effect: Effect, *, key: str, slot: Slot) -> Receipt:
         """Open the pull request, or bring the open one up to date."""
         if not isinstance(effect, Promote):
             raise Reject(f"{key}: promotion takes promotions only")
         _check_version(effect.version)
-        step = _Step(effect=effect, github=self.github, known=self._known)
+        github = self.githubs.serving(effect.repository)
+        if github is None:
+            raise Reject(f"no GitHub App is set up for {effect.repository.host}")
+        step = _Step(effect=effect, github=github, known=self._known)
         base = await step.base()
         changes = await step.changes(base)
         if not changes:

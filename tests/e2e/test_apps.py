@@ -86,11 +86,11 @@ def secret(w: World, **data: str) -> None:
     w.kube.create({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": coded})
 
 
-def run_at_the_edge(w: World, there: Elsewhere) -> dict[str, Any]:
+def run_at_the_edge(w: World, there: Elsewhere, commit: str = "") -> dict[str, Any]:
     """A PipelineRun that has failed, on a commit of the other GitHub."""
     annotations = {
         "checkrail.dev/repository": "edge/app",
-        "checkrail.dev/commit": there.commit,
+        "checkrail.dev/commit": commit or there.commit,
     }
     run = w.kube.create(
         {
@@ -120,6 +120,25 @@ async def test_checks_and_buttons_of_two_apps_are_apart(tmp_path: Path) -> None:
             there.github.click_rerun(there.checks()[0].id, "dev")
             await until(lambda: len(w.kube.list("PipelineRun", "edge")) == 2)
             assert len(w.kube.list("PipelineRun", "ci")) == 1
+
+
+async def test_a_command_is_answered_where_it_was_written(tmp_path: Path) -> None:
+    async with elsewhere() as there, world(tmp_path) as w:
+        secret(w, **{"private-key": private_key(), "webhook-secret": SECRET})
+        async with w.running(config=documents(w, there)):
+            there.app.webhook_url = f"{w.url}/github/webhook/{SOURCE}"
+            there.github.push("edge/app", "topic", {"b": "b"}, "Another", "dev")
+            pull = there.github.open_pull("edge/app", head="topic", title="Another", login="dev")
+            run_at_the_edge(w, there, pull.head_sha)
+            await until(lambda: [one.conclusion for one in there.checks()] == ["failure"])
+            there.github.comment("edge/app", pull.number, "/retest", "dev")
+            await until(lambda: len(w.kube.list("PipelineRun", "edge")) == 2)
+
+            def answers() -> list[str]:
+                comments = there.github.repository("edge/app").comments.values()
+                return [one.body for one in comments if one.author.login == "edge[bot]"]
+
+            await until(lambda: len(answers()) == 1 and "/retest" in answers()[0])
 
 
 async def test_missed_webhooks_of_a_declared_app_are_fetched(tmp_path: Path) -> None:

@@ -270,6 +270,42 @@ async def test_two_tenants_cannot_reach_each_other(tmp_path: Path) -> None:
             assert not await product.store.dead()
 
 
+@pytest.mark.parametrize("pod_name", ["theirs", "../../ci/pods/theirs"])
+async def test_a_tenant_cannot_read_anothers_logs(tmp_path: Path, pod_name: str) -> None:
+    """Its TaskRun says that its step ran in a pod, which is another namespace's."""
+    async with world(tmp_path) as w:
+        w.github.create_repository("acme/evil")
+        commit = w.github.push("acme/evil", "main", {"a": "a"}, "Mine", "eve")
+        container = {"name": "step-test", "image": "x"}
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "theirs", "namespace": "ci"},
+            "spec": {"containers": [container]},
+        }
+        w.kube.create(pod)
+        w.kube.logs.set("ci", "theirs", "step-test", "what nobody else may read\n")
+        run = _run_of_evil("spy", "acme/evil", commit)
+        task = run | {"kind": "TaskRun", "spec": {"taskRef": {"name": "test"}}}
+        async with w.running():
+            made = w.kube.create(task)
+            step = {"name": "test", "container": "step-test", "terminated": {"exitCode": 1}}
+            at = made["metadata"]["creationTimestamp"]
+            status = {
+                "conditions": [
+                    {"type": "Succeeded", "status": "False", "reason": "Failed", "message": "x"}
+                ],
+                "podName": pod_name,
+                "startTime": at,
+                "completionTime": at,
+                "steps": [step],
+            }
+            w.kube.patch("TaskRun", "evil", "spy", {"status": status}, subresource="status")
+            await until(lambda: w.checks() and w.checks()[0].text)
+            (check,) = w.checks()
+            assert "may read" not in f"{check.text}{check.summary}"
+
+
 def _run_of_evil(name: str, repository: str, commit: str) -> dict[str, Any]:
     return {
         "apiVersion": "tekton.dev/v1",

@@ -15,10 +15,24 @@ from ghapp.core.budget import Why
 from ghapp.core.model import Repository
 from ghapp.demo.github import App, GitHub
 from ghapp.github import GitHubClient
+from ghapp.ports import GitHub as GitHubPort
 from ghapp.secret import Secret
 from tests.github_fixtures import Clock
 
 SHOP = Repository(host="github.com", owner="acme", name="shop")
+
+
+@dataclass
+class Only:
+    """The one App that there is."""
+
+    github: GitHubPort
+
+    def of(self, source: str) -> GitHubPort:
+        return self.github
+
+    def serving(self, repository: Repository) -> GitHubPort | None:
+        return self.github if self.github.serves(repository) else None
 
 
 @dataclass

@@ -107,3 +107,17 @@ async def test_what_is_gone_can_be_asked_nothing(apps: Apps) -> None:
     assert apps.secrets(SOURCE) == ()
     with pytest.raises(Retry, match="Provider is gone"):
         await apps.of(SOURCE).request("GET", "/app", repository=None)
+
+
+async def test_errands_are_run_by_the_operators_apps_and_not_by_a_tenants(apps: Apps) -> None:
+    declare(apps)
+    assert apps.serving(GHE) is apps.of(SOURCE)
+    assert apps.serving(DOTCOM) is None
+    apps.drop(SOURCE)
+    apps.declare(
+        "provider/evil/ghe",
+        api_url="https://ghe.example.org/api/v3",
+        app="8",
+        credentials={PRIVATE_KEY: Secret(private_key())},
+    )
+    assert apps.serving(GHE) is None

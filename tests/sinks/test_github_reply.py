@@ -11,7 +11,7 @@ from ghapp.demo.github import GitHub, Installation
 from ghapp.errors import Reject, Retry
 from ghapp.ports import Slot
 from ghapp.sinks.github_reply import SINK, GithubReply, Settings
-from tests.github.fixtures import Opened, opened
+from tests.github.fixtures import Only, Opened, opened
 from tests.github_fixtures import Clock
 
 SHOP = Repository(host="", owner="acme", name="shop")
@@ -33,7 +33,7 @@ async def world(
 
 @pytest.fixture
 def sink(world: Opened) -> GithubReply:
-    return GithubReply(Settings(), world.client)
+    return GithubReply(Settings(), Only(world.client))
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from ghapp.github import GitHubClient
 from ghapp.ports import Receipt, Slot
 from ghapp.sinks.promotion import FILES as MOST_FILES
 from ghapp.sinks.promotion import SINK, Promotion, Settings
-from tests.github.fixtures import Opened, opened
+from tests.github.fixtures import Only, Opened, opened
 from tests.github_fixtures import Clock
 
 GITOPS = Repository(host="github.com", owner="acme", name="gitops")
@@ -48,7 +48,7 @@ async def world(
 
 @pytest.fixture
 def sink(world: Opened) -> Promotion:
-    return Promotion(Settings(), world.client)
+    return Promotion(Settings(), Only(world.client))
 
 
 def promote(
@@ -296,7 +296,7 @@ async def test_a_tree_that_is_cut_off_is_walked_folder_by_folder(
 ) -> None:
     deep = "clusters/eu/apps/shop.yaml"
     github.push("acme/gitops", "main", {deep: MARKED}, "Deeper", "ann")
-    await told(Promotion(Settings(), Truncating(world.client)), promote())
+    await told(Promotion(Settings(), Only(Truncating(world.client))), promote())
     assert text_of(github, BRANCH, deep) == MARKED.replace("6.2.0", "6.3.0")
     assert "6.3.0" in text_of(github, BRANCH, "apps/shop.yaml")
 
