@@ -8,6 +8,7 @@ import re
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, Literal
+from urllib.parse import quote
 
 from msgspec import Struct
 
@@ -158,6 +159,11 @@ class Repository(Value, frozen=True, kw_only=True):
     def url(self) -> str:
         """Where a person sees it; never carries credentials."""
         return f"https://{self.host}/{self.owner}/{self.name}"
+
+    @property
+    def api_path(self) -> str:
+        """``/repos/OWNER/NAME``, as every path of GitHub's REST API about a repository begins."""
+        return f"/repos/{quote(self.owner, safe='')}/{quote(self.name, safe='')}"
 
 
 class Revision(Value, frozen=True, kw_only=True):

@@ -121,7 +121,7 @@ class People:
 
     async def role(self, login: str) -> str:
         """The role of somebody on the repository, as far as GitHub has a name for it of its own."""
-        path = f"{self._path}/collaborators/{quote(login, safe='')}/permission"
+        path = f"{self.repository.api_path}/collaborators/{quote(login, safe='')}/permission"
         answer = await self._get(path)
         if answer is None:
             return "none"  # not a user, or not of this repository
@@ -130,7 +130,7 @@ class People:
 
     async def pull(self, number: int) -> Pull | None:
         """A pull request of the repository, as it is now; who its author is, `with_author` asks."""
-        found = await self._get(f"{self._path}/pulls/{number}")
+        found = await self._get(f"{self.repository.api_path}/pulls/{number}")
         if found is None:
             return None
         return Pull(
@@ -146,8 +146,7 @@ class People:
     async def leads_here(self, repository: Repository) -> bool:
         """Whether this is another name of the repository: it was renamed or moved, and nobody else
         took the name since."""
-        owner, name = quote(repository.owner, safe=""), quote(repository.name, safe="")
-        found = await self._get(f"/repos/{owner}/{name}")
+        found = await self._get(repository.api_path)
         called = str(found.get("full_name", "")) if isinstance(found, Mapping) else ""
         return called.lower() == self.repository.slug.lower()
 
@@ -176,7 +175,7 @@ class People:
     async def _authors(self, commit: str, pull: Pull | None) -> frozenset[str] | None:
         """Who made a commit and its pull request; None where GitHub cannot say whose it is."""
         try:
-            found = await self._get(f"{self._path}/commits/{quote(commit, safe='')}")
+            found = await self._get(f"{self.repository.api_path}/commits/{quote(commit, safe='')}")
         except Reject as error:
             if error.status != 422:  # "No commit found for SHA": it was force-pushed away
                 raise
@@ -233,7 +232,7 @@ class People:
     async def _file(self, path: str, base: str, limit: int) -> str | None:
         """A file of a branch; None: there is none, or it is no text of that size."""
         ref = f"?ref={quote(base, safe='')}" if base else ""
-        found = await self._get(f"{self._path}/contents/{quote(path)}{ref}")
+        found = await self._get(f"{self.repository.api_path}/contents/{quote(path)}{ref}")
         if not isinstance(found, Mapping) or int(found.get("size", 0)) > limit:
             return None
         try:
@@ -242,11 +241,6 @@ class People:
             return None
 
     # -- asking --------------------------------------------------------------------------------
-
-    @property
-    def _path(self) -> str:
-        owner, name = quote(self.repository.owner, safe=""), quote(self.repository.name, safe="")
-        return f"/repos/{owner}/{name}"
 
     async def _get(self, path: str) -> Any:
         try:

@@ -92,7 +92,7 @@ class GithubAggregate:
         """The newest of ours, unless it was completed and this is not."""
         app = self.github.app_id or await self.github.identify()
         query = urlencode({"check_name": check.name, "filter": "latest", "app_id": app})
-        path = f"{_repo(effect.repository)}/commits/{quote(effect.commit, safe='')}/check-runs"
+        path = f"{effect.repository.api_path}/commits/{quote(effect.commit, safe='')}/check-runs"
         pages = self.github.pages(
             f"{path}?{query}", repository=effect.repository, items="check_runs"
         )
@@ -104,7 +104,7 @@ class GithubAggregate:
 
     async def _updated(self, effect: ShowRuns, shown: Shown, check: Check) -> bool:
         """False when GitHub no longer has it."""
-        path = f"{_repo(effect.repository)}/check-runs/{quote(shown.id, safe='')}"
+        path = f"{effect.repository.api_path}/check-runs/{quote(shown.id, safe='')}"
         try:
             await self._ask("PATCH", path, github_body.fields(check), effect.repository)
         except Reject as error:
@@ -119,7 +119,7 @@ class GithubAggregate:
         shown.id, shown.looked_for = "", False
         try:
             made = await self._ask(
-                "POST", f"{_repo(effect.repository)}/check-runs", body, effect.repository
+                "POST", f"{effect.repository.api_path}/check-runs", body, effect.repository
             )
         except Retry as error:
             if not error.uncertain:
@@ -132,10 +132,6 @@ class GithubAggregate:
         self, method: str, path: str, body: dict[str, Any] | None, repository: Repository
     ) -> Any:
         return await self.github.request(method, path, body, repository=repository)
-
-
-def _repo(repository: Repository) -> str:
-    return f"/repos/{quote(repository.owner, safe='')}/{quote(repository.name, safe='')}"
 
 
 SINK = SinkType(

@@ -22,7 +22,6 @@ from ghapp.core.annotations import Annotation
 from ghapp.core.budget import Urgency
 from ghapp.core.effects import Effect, SetCheck
 from ghapp.core.github_body import Run
-from ghapp.core.model import Repository
 from ghapp.core.provider import GitHubApp
 from ghapp.errors import DeliveryError, Reject, Retry
 from ghapp.ports import Receipt, SinkType, Slot, UrgentGitHub
@@ -77,7 +76,7 @@ class GithubCheck:
             return None
         query = {"check_name": effect.check.name, "filter": "all"}
         app_id = self.github.app_id or await self.github.identify()
-        path = f"{_repo(effect.repository)}/commits/{quote(effect.commit, safe='')}/check-runs"
+        path = f"{effect.repository.api_path}/commits/{quote(effect.commit, safe='')}/check-runs"
         pages = self.github.pages(
             f"{path}?{urlencode({**query, 'app_id': app_id})}",
             repository=effect.repository,
@@ -112,7 +111,7 @@ class GithubCheck:
 
     async def _created(self, effect: SetCheck) -> Run:
         first, *rest = list(annotations.batches(effect.annotations)) or [()]
-        path = f"{_repo(effect.repository)}/check-runs"
+        path = f"{effect.repository.api_path}/check-runs"
         try:
             made = await self._sent("POST", path, effect, first)
         except Reject as error:
@@ -201,11 +200,7 @@ def _listed(error: Retry) -> Retry:
 
 
 def _path(effect: SetCheck, run: Run) -> str:
-    return f"{_repo(effect.repository)}/check-runs/{quote(run.id, safe='')}"
-
-
-def _repo(repository: Repository) -> str:
-    return f"/repos/{quote(repository.owner, safe='')}/{quote(repository.name, safe='')}"
+    return f"{effect.repository.api_path}/check-runs/{quote(run.id, safe='')}"
 
 
 SINK = SinkType(

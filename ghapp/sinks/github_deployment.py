@@ -191,7 +191,7 @@ class _Step:
         """The newest in our environment, newest first; others may deploy there all day."""
         wanted = urlencode({"environment": self.deployed.environment, "task": TASK, **query})
         pages = self.github.pages(
-            f"{self._repo}/deployments?{wanted}",
+            f"{self.effect.repository.api_path}/deployments?{wanted}",
             repository=self.effect.repository,
             urgency=self._urgency,
         )
@@ -202,15 +202,10 @@ class _Step:
             if not left:
                 return
 
-    @property
-    def _repo(self) -> str:
-        repository = self.effect.repository
-        return f"/repos/{quote(repository.owner, safe='')}/{quote(repository.name, safe='')}"
-
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> Any:
         return await self.github.request(
             method,
-            f"{self._repo}{path}",
+            f"{self.effect.repository.api_path}{path}",
             body,
             repository=self.effect.repository,
             urgency=self._urgency,

@@ -75,7 +75,7 @@ class GithubReply:
         github = self.githubs.of(reply.source)
         app = await github.identify()
         since = quote(reply.since, safe="")
-        path = f"{_path(reply)}/issues/{reply.number}/comments?since={since}"
+        path = f"{reply.repository.api_path}/issues/{reply.number}/comments?since={since}"
         async for comment in github.pages(path, repository=reply.repository):
             author = (comment.get("performed_via_github_app") or {}).get("id")
             if author == app and answers.sign(reply.comment) in str(comment.get("body")):
@@ -105,14 +105,9 @@ class GithubReply:
     async def _ask(
         self, method: str, path: str, reply: Reply, body: Mapping[str, Any] | None = None
     ) -> Any:
-        whole = _path(reply) + path
+        whole = reply.repository.api_path + path
         github = self.githubs.of(reply.source)
         return await github.request(method, whole, body, repository=reply.repository)
-
-
-def _path(reply: Reply) -> str:
-    owner, name = reply.repository.owner, reply.repository.name
-    return f"/repos/{quote(owner, safe='')}/{quote(name, safe='')}"
 
 
 SINK = SinkType(

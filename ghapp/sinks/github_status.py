@@ -21,7 +21,7 @@ from msgspec import Meta, Struct
 from ghapp.core import markdown
 from ghapp.core.budget import Urgency
 from ghapp.core.effects import Effect, SetCheck
-from ghapp.core.model import Conclusion, Phase, Repository
+from ghapp.core.model import Conclusion, Phase
 from ghapp.core.provider import GitHubApp
 from ghapp.errors import ConfigError, Reject
 from ghapp.ports import Receipt, RepositoryApi, SinkType, Slot
@@ -86,7 +86,7 @@ class GithubStatus:
         body = status(effect, self.settings.context_prefix)
         mark = _mark(body)
         if not _says_the_same(slot.id, mark):
-            path = f"{_repo(effect.repository)}/statuses/{quote(effect.commit, safe='')}"
+            path = f"{effect.repository.api_path}/statuses/{quote(effect.commit, safe='')}"
             urgency = Urgency.ANSWER if body["state"] == PENDING else Urgency.FINAL
             await self._api.request(
                 "POST", path, body, repository=effect.repository, urgency=urgency
@@ -137,10 +137,6 @@ def _mark(body: Mapping[str, Any]) -> str:
 def _says_the_same(told: str | None, mark: str) -> bool:
     """Progress is no news: of a run that is pending only its end is."""
     return told == mark or (mark.startswith(PENDING) and (told or "").startswith(PENDING))
-
-
-def _repo(repository: Repository) -> str:
-    return f"/repos/{quote(repository.owner, safe='')}/{quote(repository.name, safe='')}"
 
 
 SINK = SinkType(

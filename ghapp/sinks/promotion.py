@@ -270,8 +270,7 @@ class _Step:
 
     async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         repository = self.effect.repository
-        owner, name = quote(repository.owner, safe=""), quote(repository.name, safe="")
-        whole = f"/repos/{owner}/{name}{path}"
+        whole = f"{repository.api_path}{path}"
         return await self.github.request(method, whole, body, repository=repository)
 
 

@@ -136,7 +136,7 @@ class PullRequestComment:
         return known
 
     async def _asked(self, repository: Repository, commit: str, asked: datetime) -> Sequence[Pull]:
-        path = f"{_repo(repository)}/commits/{quote(commit, safe='')}/pulls"
+        path = f"{repository.api_path}/commits/{quote(commit, safe='')}/pulls"
         try:
             pages = self.github.pages(path, repository=repository, urgency=Urgency.PROGRESS)
             pulls = [Pull.of(one, asked) async for one in pages]
@@ -152,7 +152,7 @@ class PullRequestComment:
             return known
         asked = self.clock()
         try:
-            path = f"{_repo(effect.repository)}/pulls/{number}"
+            path = f"{effect.repository.api_path}/pulls/{number}"
             found = await self._ask("GET", path, None, effect.repository)
         except Reject as error:
             if error.status == 404 and _NOT_FOUND in error.reason:
@@ -198,7 +198,7 @@ class PullRequestComment:
     async def _look_for(self, repository: Repository, pull: Pull, comment: Comment) -> None:
         app = self.github.app_id or await self.github.identify()
         mark = runs_table.marker(self._name)
-        path = f"{_repo(repository)}/issues/{pull.number}/comments"
+        path = f"{repository.api_path}/issues/{pull.number}/comments"
         pages = self.github.pages(path, repository=repository, urgency=Urgency.PROGRESS)
         async for one in pages:
             by = (one.get("performed_via_github_app") or {}).get("id")
@@ -209,7 +209,7 @@ class PullRequestComment:
 
     async def _edited(self, repository: Repository, comment: Comment, text: str) -> bool:
         """False when somebody deleted it."""
-        path = f"{_repo(repository)}/issues/comments/{comment.id}"
+        path = f"{repository.api_path}/issues/comments/{comment.id}"
         try:
             await self._ask("PATCH", path, {"body": text}, repository)
         except Reject as error:
@@ -223,7 +223,7 @@ class PullRequestComment:
     async def _created(
         self, repository: Repository, pull: Pull, comment: Comment, text: str
     ) -> None:
-        path = f"{_repo(repository)}/issues/{pull.number}/comments"
+        path = f"{repository.api_path}/issues/{pull.number}/comments"
         # Until we hear its number, another try has to look for it.
         comment.looked_for = False
         try:
@@ -251,10 +251,6 @@ class PullRequestComment:
 def _outdated(pull: Pull, newest: Pull | None) -> bool:
     """Whether there was a push since, and we have shown it."""
     return newest is not None and pull.head != newest.head and pull.asked < newest.asked
-
-
-def _repo(repository: Repository) -> str:
-    return f"/repos/{quote(repository.owner, safe='')}/{quote(repository.name, safe='')}"
 
 
 SINK = SinkType(
