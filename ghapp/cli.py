@@ -10,17 +10,19 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Coroutine
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import click
+import msgspec
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from ghapp import __version__, config, crds, discovery, explain, log, rbac, settings
 from ghapp.core import access
+from ghapp.core.audit import Audited
 from ghapp.errors import CheckrailError, ConfigError
 from ghapp.kinds import kinds
 from ghapp.ports import Dead, Store
@@ -429,6 +431,49 @@ def dead_drop(ids: tuple[int, ...]) -> None:
         click.echo(f"{id_}: dropped")
 
 
+def _span(ctx: click.Context, param: click.Parameter, text: str) -> timedelta:
+    """``90m``, ``12h``, ``7d``: how long ago."""
+    units = {"m": "minutes", "h": "hours", "d": "days"}
+    number, unit = text[:-1], text[-1:]
+    if not (number.isascii() and number.isdecimal() and len(number) <= 5 and unit in units):
+        raise click.BadParameter(f"{text!r} is no time span; write 90m, 12h or 7d", ctx, param)
+    return timedelta(**{units[unit]: int(number)})
+
+
+@checkrail.command("audit")
+@click.option(
+    "--since", callback=_span, metavar="SPAN", default="7d", show_default=True, help="Not before."
+)
+@click.option("--login", default="", help="Only what this person asked for.")
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Entries."
+)
+@click.option("-o", "--output", type=click.Choice(("text", "json")), default="text")
+def audit_(since: timedelta, login: str, limit: int, output: str) -> None:
+    """Show who asked for what, newest first, and why it was allowed or not.
+
+    Reads the store of CHECKRAIL_STORE, where entries are kept for 400 days. With -o json, one JSON
+    object an entry, on a line of its own.
+    """
+    entries = _run(_audit(datetime.now(UTC) - since, limit, login))
+    if output == "json":
+        for entry in entries:
+            click.echo(msgspec.json.encode(entry))
+        return
+    if not entries:
+        click.echo("nobody asked for anything")
+        return
+    table = Table("when", "who", "what", "on", "environment", "said", "why")
+    for one in entries:
+        at = one.at.strftime("%Y-%m-%d %H:%M:%SZ")
+        said = "[green]yes[/]" if one.allowed else "[red]no[/]"
+        facts = (at, one.login, one.verb, one.subject, one.environment)
+        table.add_row(*(escape(fact) for fact in facts), said, escape(one.why))
+    Console().print(table)
+    if len(entries) == limit:
+        click.echo(f"the newest {limit}; --limit shows more", err=True)
+
+
 def _run(work: Coroutine[Any, Any, Any]) -> Any:
     """Runs `work`; SIGTERM ends it as Ctrl-C does, in order."""
 
@@ -463,6 +508,11 @@ async def _dead(row: int | None = None) -> list[Dead]:
         return list(await store.dead(row))
 
 
+async def _audit(since: datetime, limit: int, login: str) -> list[Audited]:
+    async with _store() as store:
+        return list(await store.audit(since, limit, login=login))
+
+
 async def _revive(row: int) -> bool:
     async with _store() as store:
         return await store.revive(row, datetime.now(UTC))
@@ -475,7 +525,8 @@ async def _drop(row: int) -> bool:
 
 @contextlib.asynccontextmanager
 async def _store() -> AsyncIterator[Store]:
-    store = await open_store(settings.read(os.environ).store, now=datetime.now(UTC))
+    url = settings.read(os.environ).store
+    store = await open_store(url, now=datetime.now(UTC), make=False)
     try:
         yield store
     finally:

@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
+from ghapp.core.audit import Audited
 from ghapp.core.ballots import Ballot
 from ghapp.core.budget import Urgency
 from ghapp.core.effects import Effect
@@ -113,6 +114,8 @@ class Commit:
     seen: tuple[Seen, ...] = ()
     ballots: tuple[Ballot, ...] = ()
     """Written under the same condition."""
+    audit: tuple[Audited, ...] = ()
+    """Added to the audit log."""
     effects: tuple[Addressed, ...] = ()
     settled: Settled | None = None
     delivery: str | None = None
@@ -192,6 +195,9 @@ class Store(Runs, Protocol):
     async def ballots(self, keys: Sequence[str]) -> Sequence[Ballot]:
         """What people said to these; nothing for those that nobody said anything to."""
 
+    async def audit(self, since: datetime, limit: int, *, login: str = "") -> Sequence[Audited]:
+        """The newest entries of the audit log, newest first; empty `login`: of everybody."""
+
     async def commit(self, commit: Commit) -> None:
         """All of it or nothing; raises Conflict.
 
@@ -231,8 +237,9 @@ class Store(Runs, Protocol):
     async def park_orphans(self, sinks: Collection[str], *, reason: str, now: datetime) -> int:
         """Give up what waits for any other sink than these; how many rows that were."""
 
-    async def prune(self, before: datetime) -> int:
-        """Forget what was done or given up before then, and subjects that ended."""
+    async def prune(self, before: datetime, *, audit: datetime) -> int:
+        """Forget what was done or given up before then, subjects that ended, and what was asked for
+        before `audit`; how many rows that were."""
 
     def changed(self) -> Awaitable[None]:
         """Resolves once effects were committed or settled after the call (this process only)."""

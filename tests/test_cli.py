@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,9 @@ from click.testing import CliRunner
 from ruamel.yaml import YAML
 
 from ghapp import cli, settings
+from ghapp.core.audit import Audited
 from ghapp.core.effects import Effect
+from ghapp.core.model import Verb
 from ghapp.ports import Commit, Parked
 from ghapp.store import open_store
 from tests import github_contract
@@ -103,7 +105,18 @@ def test_every_command_says_what_it_is_for_and_how_it_is_used(command: str) -> N
 
 def test_the_list_of_commands_is_the_contract() -> None:
     said = within("--help")
-    for name in ("demo", "setup", "run", "doctor", "explain", "validate", "dead", "crds", "rbac"):
+    for name in (
+        "demo",
+        "setup",
+        "run",
+        "doctor",
+        "explain",
+        "validate",
+        "audit",
+        "dead",
+        "crds",
+        "rbac",
+    ):
         assert re.search(rf"^  {name} ", said.out, re.MULTILINE), name
     assert "Start with `checkrail demo`" in said.out
 
@@ -478,6 +491,80 @@ def test_output_that_nobody_reads_to_its_end_is_no_error() -> None:
         check=True,
     )
     assert b"Traceback" not in ended.stderr
+
+
+# -- audit ---------------------------------------------------------------------------------------
+
+
+def asked(login: str, *, minutes: int, allowed: bool = True, why: str = "may write") -> Audited:
+    """An entry, so long ago."""
+    return Audited(
+        at=datetime.now(UTC) - timedelta(minutes=minutes),
+        login=login,
+        verb=Verb.PROMOTE,
+        subject="HelmRelease/dev/shop",
+        environment="staging",
+        allowed=allowed,
+        why=why,
+        request=f"guid-{minutes}",
+    )
+
+
+async def audited(folder: Path, *entries: Audited) -> str:
+    """A store with this audit log; its URL."""
+    url = f"sqlite:///{folder / 'checkrail.db'}"
+    store = await open_store(url, now=NOW)
+    await store.commit(Commit(audit=entries))
+    await store.close()
+    return url
+
+
+async def test_who_asked_for_what_is_told_newest_first(tmp_path: Path) -> None:
+    refused = asked("Eve", minutes=5, allowed=False, why="[bold]read[/bold] is not enough")
+    url = await audited(
+        tmp_path, asked("ann", minutes=30), refused, asked("ann", minutes=60 * 24 * 8)
+    )
+
+    async def audit(*arguments: str) -> Said:
+        return await asyncio.to_thread(
+            checkrail, "audit", *arguments, CHECKRAIL_STORE=url, COLUMNS="200"
+        )
+
+    table = await audit()
+    assert table.code == 0
+    for words in ("Eve", "promote", "staging", "yes", "no", "[bold]read[/bold] is not enough"):
+        assert words in table.out
+    assert "minutes" not in table.err
+    for arguments, found in (
+        ((), ["guid-5", "guid-30"]),
+        (("--since", "9d"), ["guid-5", "guid-30", "guid-11520"]),
+        (("--since", "10m"), ["guid-5"]),
+        (("--login", "eve"), ["guid-5"]),
+        (("--limit", "1"), ["guid-5"]),
+        (("--login", "bob"), []),
+    ):
+        listed = (await audit(*arguments, "-o", "json")).objects
+        assert [entry["request"] for entry in listed] == found, arguments
+    assert (await audit("--login", "bob")).out == "nobody asked for anything\n"
+    assert "--limit shows more" in (await audit("--limit", "1")).err
+
+
+@pytest.mark.parametrize("span", ["7", "d", "-1d", "7 days", "\u0667d", "123456d"])
+def test_a_span_that_is_none_is_a_usage_error(span: str) -> None:
+    said = checkrail("audit", f"--since={span}")
+    assert said.code == 2
+    assert "is no time span; write 90m, 12h or 7d" in said.err
+
+
+@pytest.mark.parametrize("command", [("audit",), ("dead", "list")])
+def test_a_store_that_is_not_there_is_an_error_and_is_not_made(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    path = tmp_path / "elsewhere.db"
+    said = checkrail(*command, CHECKRAIL_STORE=f"sqlite:///{path}")
+    assert (said.code, said.out) == (2, "")
+    assert f"there is no {path}; name the store of the running checkrail" in said.err
+    assert not path.exists()
 
 
 # -- dead ---------------------------------------------------------------------------------------

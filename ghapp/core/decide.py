@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from ghapp.core import cdevents, checks, drift, excerpts
 from ghapp.core.access import AccessPolicy
 from ghapp.core.audience import NOBODY, Audience, Listening, phase_before
+from ghapp.core.audit import Audited
 from ghapp.core.ballots import Ballot
 from ghapp.core.effects import Check, Deployed, Effect, EmitEvent, SetCheck
 from ghapp.core.model import (
@@ -25,7 +26,6 @@ from ghapp.core.model import (
     Phase,
     Revision,
     SubjectType,
-    Verb,
 )
 from ghapp.core.pipeline import Pipeline, next_environment, own_environment
 from ghapp.core.seen import Excerpt, Gate, Notice, Seen
@@ -51,18 +51,6 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Audited:
-    """Somebody asked for something, and what was said to it."""
-
-    login: str
-    verb: Verb
-    subject: str
-    environment: str
-    allowed: bool
-    why: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """What to commit together: rows, and the effects that follow from them."""
 
@@ -70,7 +58,6 @@ class Decision:
     effects: tuple[Effect, ...] = ()
     ballots: tuple[Ballot, ...] = ()
     audit: tuple[Audited, ...] = ()
-    """Not committed: what is told to whoever looks after the house."""
 
     def __add__(self, other: "Decision") -> "Decision":
         return Decision(

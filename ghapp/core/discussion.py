@@ -13,10 +13,11 @@ from msgspec.structs import replace
 
 from ghapp.core import access, ballots, comments, markdown
 from ghapp.core.access import Action, Place
+from ghapp.core.audit import Audited
 from ghapp.core.ballots import Ballot
 from ghapp.core.commands import check_name
 from ghapp.core.comments import Said, Word
-from ghapp.core.decide import NOTHING, Audited, Decision, Rules
+from ghapp.core.decide import NOTHING, Decision, Rules
 from ghapp.core.effects import Answer, React, Reply
 from ghapp.core.judgement import judged
 from ghapp.core.model import Conclusion, Phase, Repository, Verb
@@ -324,12 +325,16 @@ class _Talk:
 
     def _audited(self, place: Place, why: str, *, allowed: bool) -> Audited:
         return Audited(
+            at=self.facts.at,
             login=self.command.login,
             verb=Verb.OK_TO_TEST,
             subject=f"{self.command.repository}@{self.pull.head}",
+            repository=self.command.repository,
+            commit=self.pull.head,
             environment=place.environment,
             allowed=allowed,
             why=why,
+            request=self.facts.guid,
         )
 
 

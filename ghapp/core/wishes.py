@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from ghapp.core import access, markdown
 from ghapp.core.access import Action, Person, Place
+from ghapp.core.audit import Audited
 from ghapp.core.ballots import Ballot
-from ghapp.core.decide import Audited, Decision, Rules
+from ghapp.core.decide import Decision, Rules
 from ghapp.core.effects import Reply
 from ghapp.core.model import Observation, Verb
 from ghapp.core.pipeline import environment_name, next_environment
@@ -173,13 +174,18 @@ def audited(
     verb: Verb, seen: Seen, facts: Facts, place: Place | None, *, allowed: bool, why: str
 ) -> Audited:
     """For the record."""
+    revision = seen.look.revision
     return Audited(
+        at=facts.at,
         login=facts.person.login,
         verb=verb,
         subject=seen.look.subject.key,
+        repository=revision.repository.slug if revision else "",
+        commit=revision.commit if revision else "",
         environment=place.environment if place else "",
         allowed=allowed,
         why=why,
+        request=facts.guid,
     )
 
 

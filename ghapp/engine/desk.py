@@ -118,7 +118,7 @@ class Desk:
         """Decides and commits; decides again when somebody else committed in between."""
         for _ in range(CONFLICTS_BORNE):
             decision = await decide()
-            something = decision.seen or decision.effects or decision.ballots
+            something = decision.seen or decision.effects or decision.ballots or decision.audit
             if not (something or settled or delivery):
                 return decision
             try:
@@ -160,6 +160,7 @@ class Desk:
         return Commit(
             seen=decision.seen,
             ballots=decision.ballots,
+            audit=decision.audit,
             effects=self._addressed(decision.effects),
             settled=settled,
             delivery=delivery,

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, TypeVar
 
+from msgspec import to_builtins
 from msgspec.structs import replace as with_fields
 
 from ghapp import log as logs
@@ -290,15 +291,7 @@ class Requests:
         self.metrics.command(verb, result)
         log.info(how, verb=verb, login=login, result=result)
         for one in decision.audit:
-            log.info(
-                "audit",
-                login=one.login,
-                verb=one.verb,
-                subject=one.subject,
-                environment=one.environment,
-                allowed=one.allowed,
-                why=one.why,
-            )
+            log.info("audit", **to_builtins(one))
 
 
 def _result(decision: Decision) -> CommandResult:

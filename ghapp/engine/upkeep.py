@@ -24,6 +24,8 @@ PAGE: Final = 500
 """Rows that are looked through at a time."""
 KEEP: Final = timedelta(days=14)
 """More than `desk.REMEMBERED`; GitHub gives up on an unfinished check after as long."""
+KEEP_AUDIT: Final = timedelta(days=400)
+"""As long as GitHub keeps checks (https://docs.github.com/en/rest/checks/runs)."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,7 +79,8 @@ class Upkeep:
 
     async def prune(self) -> int:
         """Forgets what is long done; how many rows that were."""
-        return await self.desk.store.prune(self.clock() - KEEP)
+        now = self.clock()
+        return await self.desk.store.prune(now - KEEP, audit=now - KEEP_AUDIT)
 
     async def overdue(self) -> int:
         """Closes the checks of runs that never end; how many that were."""

@@ -59,10 +59,17 @@ def path_of(url: str) -> Path:
     return Path(rest)
 
 
-def open_file(path: Path) -> tuple[sqlite3.Connection, sqlite3.Connection]:
-    """Two connections, one to write and one to read, on a file with the present schema."""
+def open_file(path: Path, *, make: bool = True) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+    """Two connections, one to write and one to read, on a file with the present schema.
+
+    Where there is no file, one is made if `make` says so.
+    """
     with config_errors(path):
         _look(path)
+        if not (make or path.exists()):
+            raise ConfigError(
+                f"CHECKRAIL_STORE: there is no {path}; name the store of the running checkrail"
+            )
         writer = connect(path)
         try:
             _claim(writer, path)

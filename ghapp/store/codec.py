@@ -8,6 +8,7 @@ from typing import Final
 
 from msgspec import msgpack
 
+from ghapp.core.audit import Audited
 from ghapp.core.ballots import Ballot
 from ghapp.core.effects import Effect
 from ghapp.core.seen import Seen
@@ -18,6 +19,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _ENCODER: Final = msgpack.Encoder()
 _SEEN: Final = msgpack.Decoder(Seen)
 _BALLOT: Final = msgpack.Decoder(Ballot)
+_AUDITED: Final = msgpack.Decoder(Audited)
 _EFFECT: Final[msgpack.Decoder[Effect]] = msgpack.Decoder(Effect)
 
 
@@ -25,7 +27,7 @@ class Unreadable(CheckrailError):
     """Stored by another version, or damaged: this version cannot make a value of it."""
 
 
-def encode(value: Seen | Effect | Ballot) -> bytes:
+def encode(value: Seen | Effect | Ballot | Audited) -> bytes:
     """As it is stored."""
     return _ENCODER.encode(value)
 
@@ -44,6 +46,14 @@ def decode_ballot(stored: bytes) -> Ballot:
         return _BALLOT.decode(stored)
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"the stored ballot cannot be read: {error}") from error
+
+
+def decode_audited(stored: bytes) -> Audited:
+    """What was stored; raises Unreadable."""
+    try:
+        return _AUDITED.decode(stored)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"the stored entry of the audit log cannot be read: {error}") from error
 
 
 def decode_effect(stored: bytes) -> Effect:

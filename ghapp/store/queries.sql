@@ -73,6 +73,19 @@ ON CONFLICT (key) DO UPDATE
 SET lasting = :lasting, version = :version, updated = :now, value = :value
 WHERE ballots.version = :version - 1;
 
+-- --- audit --------------------------------------------------------------------------------------
+
+-- name: audit_insert
+-- Somebody asked for something.
+INSERT INTO audit (at, login, value) VALUES (:at, :login, :value);
+
+-- name: audit
+-- What was asked for, newest first.
+SELECT value FROM audit
+WHERE at >= :since AND :login IN ('', login)
+ORDER BY at DESC, row DESC
+LIMIT :limit;
+
 -- --- effects ------------------------------------------------------------------------------------
 
 -- name: held_create
@@ -285,6 +298,10 @@ WHERE row IN (SELECT row FROM seen WHERE NOT open AND updated < :before LIMIT :l
 -- Forget votes on what is long over.
 DELETE FROM ballots
 WHERE key IN (SELECT key FROM ballots WHERE NOT lasting AND updated < :before LIMIT :limit);
+
+-- name: prune_audit
+-- Forget what was asked for so long ago that GitHub has no check of it any more.
+DELETE FROM audit WHERE row IN (SELECT row FROM audit WHERE at < :before LIMIT :limit);
 
 -- name: prune_slots
 -- Forget places at the far side whose subject is forgotten and of which nothing waits.

@@ -101,3 +101,14 @@ CREATE TABLE ballots (
   value   BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX ballots_passing ON ballots (updated) WHERE NOT lasting;
+
+-- name: version_4
+-- The audit log: only age removes an entry, and nothing changes one.
+
+CREATE TABLE audit (
+  row   INTEGER PRIMARY KEY,
+  at    INTEGER NOT NULL,
+  login TEXT NOT NULL,                  -- in lower case, as GitHub compares
+  value BLOB NOT NULL
+) STRICT;
+CREATE INDEX audit_at ON audit (at);

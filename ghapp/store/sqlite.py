@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
+from ghapp.core.audit import Audited
 from ghapp.core.ballots import Ballot
 from ghapp.core.model import Repository
 from ghapp.core.seen import Seen
@@ -27,6 +28,7 @@ from ghapp.store._lanes import SQL, Lanes, new_row
 from ghapp.store._subjects import commit_columns, seen_columns, write_seen
 from ghapp.store.codec import (
     Unreadable,
+    decode_audited,
     decode_ballot,
     decode_effect,
     decode_seen,
@@ -97,6 +99,11 @@ class SqliteStore:
         rows = await self._read("ballots", keys=json.dumps(list(keys)))
         return [decode_ballot(value) for _, value in rows]
 
+    async def audit(self, since: datetime, limit: int, *, login: str = "") -> Sequence[Audited]:
+        """The newest entries of the audit log, newest first; raises Unreadable."""
+        values = {"since": micros(since), "login": login.lower(), "limit": limit}
+        return [decode_audited(value) for (value,) in await self._read("audit", **values)]
+
     async def _one(self, query: str, values: dict[str, Any]) -> Seen | None:
         found = await self._several(query, values)
         return found[0] if found else None
@@ -123,6 +130,7 @@ class SqliteStore:
         now = self._time.now()
         seen = [seen_columns(one, now) for one in commit.seen]
         ballots = [_ballot_columns(one, now) for one in commit.ballots]
+        audit = [_audit_columns(one) for one in commit.audit]
         effects = [new_row(one) for one in commit.effects]
 
         def write(db: sqlite3.Connection) -> None:
@@ -130,6 +138,7 @@ class SqliteStore:
                 write_seen(db, columns)
             for columns in ballots:
                 _write_ballot(db, columns)
+            db.executemany(SQL["audit_insert"], audit)
             if commit.settled is not None:
                 self._lanes.settle(db, commit.settled, now)
             for effect in effects:
@@ -257,7 +266,7 @@ class SqliteStore:
 
     # --- the file -----------------------------------------------------------------------------
 
-    async def prune(self, before: datetime) -> int:
+    async def prune(self, before: datetime, *, audit: datetime) -> int:
         """Forget what was done before then, in as many small transactions as it takes."""
         values = {"before": micros(before), "limit": PRUNED_AT_ONCE}
         tables = (
@@ -268,6 +277,7 @@ class SqliteStore:
             "prune_ballots",
         )
         forgotten = [await self._prune(table, values) for table in tables]
+        forgotten.append(await self._prune("prune_audit", {**values, "before": micros(audit)}))
         await self._prune("prune_slots", values)  # after what they belong to
         return sum(forgotten)
 
@@ -340,6 +350,14 @@ def _ballot_columns(ballot: Ballot, now: int) -> dict[str, Any]:
     }
 
 
+def _audit_columns(audited: Audited) -> dict[str, Any]:
+    return {
+        "at": micros(audited.at),
+        "login": audited.login.lower(),
+        "value": encode(audited),
+    }
+
+
 def _write_ballot(db: sqlite3.Connection, columns: dict[str, Any]) -> None:
     if db.execute(SQL["ballot_write"], columns).rowcount != 1:
         raise Conflict(f"{columns['key']}: somebody else voted in between")
@@ -363,10 +381,10 @@ def _dead(columns: tuple[Any, ...]) -> Dead:
     )
 
 
-async def open_sqlite(url: str, now: datetime) -> SqliteStore:
-    """Opens the file that `url` names, makes it where there is none; raises ConfigError."""
+async def open_sqlite(url: str, now: datetime, *, make: bool) -> SqliteStore:
+    """Opens the file that `url` names, or makes it if it may; raises ConfigError."""
     path = path_of(url)
-    writer, reader = await asyncio.to_thread(open_file, path)
+    writer, reader = await asyncio.to_thread(open_file, path, make=make)
     with config_errors(path):
         writer.execute(SQL["make_born"], {"now": micros(now)})
         return SqliteStore(writer, reader, now=now)

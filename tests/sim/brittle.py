@@ -14,6 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
+from ghapp.core.audit import Audited
 from ghapp.core.ballots import Ballot
 from ghapp.core.model import Repository
 from ghapp.core.seen import Seen
@@ -105,8 +106,8 @@ class Brittle:
     async def park_orphans(self, sinks: Collection[str], *, reason: str, now: datetime) -> int:
         return await self.inner.park_orphans(sinks, reason=reason, now=now)
 
-    async def prune(self, before: datetime) -> int:
-        return await self.inner.prune(before)
+    async def prune(self, before: datetime, *, audit: datetime) -> int:
+        return await self.inner.prune(before, audit=audit)
 
     async def seen(self, key: str) -> Seen | None:
         return await self.inner.seen(key)
@@ -125,6 +126,9 @@ class Brittle:
 
     async def open_rows(self, after: str, limit: int) -> Sequence[Seen]:
         return await self.inner.open_rows(after, limit)
+
+    async def audit(self, since: datetime, limit: int, *, login: str = "") -> Sequence[Audited]:
+        return await self.inner.audit(since, limit, login=login)
 
     async def ballots(self, keys: Sequence[str]) -> Sequence[Ballot]:
         return await self.inner.ballots(keys)

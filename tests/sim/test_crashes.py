@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,14 @@ def picture(w: World) -> dict[str, Any]:
     }
 
 
+async def audit_log(w: World) -> list[tuple[str, str, bool]]:
+    """Who asked for what, and whether it was allowed: each of it once."""
+    store = await open_store(w.settings().store, now=utc_now(), make=False)
+    entries = await store.audit(datetime.min.replace(tzinfo=UTC), 100)
+    await store.close()
+    return sorted((one.login, one.verb.value, one.allowed) for one in entries)
+
+
 def in_order(w: World) -> bool:
     """Whether each subject's events came first in their order."""
     rank = {"queued": 0, "started": 1, "finished": 2}
@@ -214,7 +223,7 @@ async def play(folder: Path, at: int) -> tuple[dict[str, Any], Bomb]:
         async with supervised(w, bomb) as lives:
             await story(w)
             await quiet(lives, bomb)
-        return picture(w), bomb
+        return {**picture(w), "audit": await audit_log(w)}, bomb
 
 
 @pytest.mark.filterwarnings(  # a process that was killed does not close its sockets
@@ -227,6 +236,7 @@ async def test_killed_before_any_side_effect_the_world_is_the_same(tmp_path: Pat
     points = undisturbed.ticks
     assert points >= POINTS_AT_LEAST
     assert expected["order"]
+    assert ("eve", "cancel", False) in expected["audit"]
     worlds = asyncio.Semaphore(AT_ONCE)
 
     async def one(point: int) -> None:

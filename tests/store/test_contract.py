@@ -9,8 +9,9 @@ from datetime import timedelta
 
 import pytest
 
+from ghapp.core.audit import Audited
 from ghapp.core.ballots import Ballot, Vote
-from ghapp.core.model import Phase, Repository
+from ghapp.core.model import Phase, Repository, Verb
 from ghapp.errors import CheckrailError, Conflict
 from ghapp.ports import Addressed, Again, Commit, Done, Parked, Store
 from tests.store.conftest import Place
@@ -651,8 +652,8 @@ async def test_what_was_done_before_is_forgotten(store: Store) -> None:
     await settle_all(store)
     await store.accept(delivery("g"))
     await store.commit(Commit(delivery="g"))
-    assert await store.prune(NOW) == 0  # it was done just now
-    assert await store.prune(at(3600)) == 3
+    assert await store.prune(NOW, audit=NOW) == 0  # it was done just now
+    assert await store.prune(at(3600), audit=at(3600)) == 3
     assert await store.seen(subject().key) is None
     assert await store.known(["g"]) == frozenset()
     await put(store, event(1))
@@ -664,7 +665,7 @@ async def test_what_is_not_done_is_never_forgotten(store: Store) -> None:
     rows = (row(subject()), row(living, phase=Phase.SUCCEEDED))
     await store.commit(Commit(seen=rows, effects=to("a", event(1), event(2))))
     await store.accept(delivery("g"))
-    assert await store.prune(at(10**9)) == 0
+    assert await store.prune(at(10**9), audit=at(10**9)) == 0
     assert await store.seen(subject().key) == rows[0]
     assert await store.seen(living.key) == rows[1]
     assert (await store.backlog()).pending == {"a": 2}
@@ -675,22 +676,22 @@ async def test_what_was_given_up_is_kept_for_a_person_until_nobody_came(store: S
     await put(store, event(1))
     claimed = await take_one(store)
     await store.commit(Commit(settled=Parked(row=claimed.row, reason="r")))
-    assert await store.prune(NOW) == 0
+    assert await store.prune(NOW, audit=NOW) == 0
     assert len(await store.dead()) == 1
-    assert await store.prune(at(3600)) == 1
+    assert await store.prune(at(3600), audit=at(3600)) == 1
     assert await store.dead() == []
 
 
 async def test_a_slot_is_kept_as_long_as_its_subject(store: Store) -> None:
     await store.commit(Commit(seen=(row(subject()),), effects=to("a", state(1))))
     await settle_all(store, slot="check-7")
-    await store.prune(at(3600))
+    await store.prune(at(3600), audit=at(3600))
     await put(store, state(2))
     claimed = await take_one(store)
     assert claimed.slot.id == "check-7"
     await store.commit(Commit(settled=Done(row=claimed.row)))
     await store.commit(Commit(seen=(row(subject(), version=2, phase=Phase.FAILED),)))
-    await store.prune(at(3600))
+    await store.prune(at(3600), audit=at(3600))
     await put(store, state(3))
     assert (await take_one(store)).slot.id is None
 
@@ -700,7 +701,7 @@ async def test_however_much_was_done_all_of_it_is_forgotten(store: Store) -> Non
     await store.commit(Commit(effects=effects))
     for claimed in await store.claim("a", NOW, 2000):
         await store.commit(Commit(settled=Done(row=claimed.row)))
-    assert await store.prune(at(3600)) == 1201
+    assert await store.prune(at(3600), audit=at(3600)) == 1201
 
 
 async def test_stamps_follow_the_latest_time_that_was_told(store: Store) -> None:
@@ -709,7 +710,7 @@ async def test_stamps_follow_the_latest_time_that_was_told(store: Store) -> None
     claimed = await take_one(store)
     assert claimed.created >= at(10**6)
     await store.commit(Commit(settled=Done(row=claimed.row)))
-    assert await store.prune(at(10**6)) == 0
+    assert await store.prune(at(10**6), audit=at(10**6)) == 0
 
 
 # --- many at once, and the end ------------------------------------------------------------------
@@ -832,6 +833,53 @@ async def test_open_rows_come_in_pages(store: Store) -> None:
     assert found == names
 
 
+# --- audit ----------------------------------------------------------------------------------------
+
+
+def audited(login: str = "ann", *, seconds: float = 0, why: str = "") -> Audited:
+    return Audited(
+        at=at(seconds),
+        login=login,
+        verb=Verb.RERUN,
+        subject=subject().key,
+        allowed=True,
+        why=why,
+        request="g",
+    )
+
+
+async def test_the_audit_log_is_read_newest_first(store: Store) -> None:
+    one, two, three = audited("Ann", seconds=1), audited("bob", seconds=3), audited(seconds=2)
+    await store.commit(Commit(audit=(one,)))
+    await store.commit(Commit(audit=(two, three)))
+    assert await store.audit(at(0), 9) == [two, three, one]
+    assert await store.audit(at(2), 9) == [two, three]
+    assert await store.audit(at(0), 1) == [two]
+    assert await store.audit(at(0), 9, login="ANN") == [three, one]
+    assert await store.audit(at(0), 9, login="eve") == []
+
+
+async def test_what_was_asked_at_one_moment_is_all_kept(store: Store) -> None:
+    entries = tuple(audited(why=why) for why in "abc")
+    await store.commit(Commit(audit=entries))
+    assert await store.audit(NOW, 9) == list(reversed(entries))
+
+
+async def test_nothing_is_in_the_audit_log_that_was_not_committed(store: Store) -> None:
+    await store.commit(Commit(seen=(row(subject()),)))
+    with pytest.raises(Conflict):
+        await store.commit(Commit(seen=(row(subject(), version=7),), audit=(audited(),)))
+    assert await store.audit(NOW, 9) == []
+
+
+async def test_the_audit_log_is_kept_longer_than_all_else(store: Store) -> None:
+    old, new = audited(seconds=0), audited(seconds=100)
+    await store.commit(Commit(audit=(old, new)))
+    assert await store.prune(at(10**6), audit=at(0)) == 0
+    assert await store.prune(at(10**6), audit=at(50)) == 1
+    assert await store.audit(at(0), 9) == [new]
+
+
 # --- ballots --------------------------------------------------------------------------------------
 
 
@@ -861,5 +909,5 @@ async def test_two_who_vote_at_once_are_a_conflict_and_nothing_is_lost(
 async def test_votes_are_forgotten_and_holds_are_not(store: Store) -> None:
     held = Ballot(key="hold/x", version=1, lasting=True)
     await store.commit(Commit(ballots=(ballot(), held)))
-    await store.prune(at(10_000))
+    await store.prune(at(10_000), audit=at(10_000))
     assert await store.ballots(["vote/x", "hold/x"]) == [held]
