@@ -96,11 +96,16 @@ def facts_of_queue(
 
 
 def give_up(command: GroupEnded, facts: Facts, *, rules: Rules) -> Decision:
-    """Cancels the runs that are still going on a commit which will never be merged."""
+    """Cancels the runs that are still going on a commit which will never be merged.
+
+    It may be decided again for runs that began since: what was said of one is not said anew.
+    """
+    said = f"The merge queue gave this commit up ({markdown.text(command.reason)})"
     decision = NOTHING
     for target in facts.targets:
-        if is_on(target.seen.look, command) and _can_be_given_up(target, rules):
-            decision += _given_up(command, target, facts, rules)
+        told = any(notice.text.startswith(said) for notice in target.seen.notices)
+        if is_on(target.seen.look, command) and _can_be_given_up(target, rules) and not told:
+            decision += _given_up(command, target, facts, rules, said)
     return decision
 
 
@@ -111,18 +116,23 @@ def _can_be_given_up(target: Target, rules: Rules) -> bool:
     return going and trust.applied(look, rules.trust)[0].revision is not None
 
 
-def _given_up(command: GroupEnded, target: Target, facts: Facts, rules: Rules) -> Decision:
+def _given_up(
+    command: GroupEnded, target: Target, facts: Facts, rules: Rules, said: str
+) -> Decision:
     wish, seen = Wish(verb=Verb.CANCEL, request=facts.guid), target.seen
-    place, why = place_of(Verb.CANCEL, seen.look, rules), f"merge queue: {command.reason}"
+    place, why, done = (
+        place_of(wish.verb, seen.look, rules),
+        f"merge queue: {command.reason}",
+        NOTHING,
+    )
     try:
-        outcome = Deed(wish=wish, target=target, facts=facts, rules=rules).act(())
+        done = Deed(wish=wish, target=target, facts=facts, rules=rules).act(()).decision
     except Refused as refusal:
         why = refusal.reason
-        return Decision(audit=(audited(wish.verb, seen, facts, place, allowed=False, why=why),))
-    audit = audited(wish.verb, seen, facts, place, allowed=True, why=why)
-    text = f"The merge queue gave this commit up ({markdown.text(command.reason)})."
-    shown = noticed(seen, Notice(at=facts.at, text=text), rules=rules)
-    return shown + outcome.decision + Decision(audit=(audit,))
+        said += f", but this cannot be cancelled: {markdown.text(why)}"
+    audit = audited(wish.verb, seen, facts, place, allowed=done is not NOTHING, why=why)
+    shown = noticed(seen, Notice(at=facts.at, text=f"{said}."), rules=rules)
+    return shown + done + Decision(audit=(audit,))
 
 
 # -- small things --------------------------------------------------------------------------------

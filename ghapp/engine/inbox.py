@@ -5,7 +5,7 @@ its effects, so a crash anywhere repeats it under the same keys.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -39,6 +39,8 @@ log = logs.get(__name__)
 AT_ONCE: Final = 8
 GIVE_UP: Final = timedelta(hours=24)
 """A click that could not be judged for a day is not what anybody wants any more."""
+QUEUE_PAUSES: Final = tuple(2.0**look for look in range(10))
+"""Seconds between looks at a commit that the merge queue gave up: 17 minutes in all."""
 IDLE: Final = 30.0
 SOON: Final = 1.0
 """Seconds between looks while a delivery waits for its next try."""
@@ -56,6 +58,7 @@ class Inbox:
     postbox: Postbox
     """For what others than GitHub posted."""
     jitter: Callable[[], float]
+    queue_pauses: Sequence[float] = QUEUE_PAUSES
 
     async def run(self) -> None:
         """Works until cancelled."""
@@ -109,7 +112,7 @@ class Inbox:
             case Comment():
                 await requests.comment(command, delivery)
             case GroupEnded():
-                await requests.group_ended(command, delivery)
+                await self._group_ended(command, delivery)
             case InstallationChanged():
                 payload = _payload(delivery.body)
                 requests.github.forget(delivery.event, payload)
@@ -117,6 +120,15 @@ class Inbox:
                 await self.desk.commit(_nothing, delivery=delivery.guid)
             case None:
                 await self.desk.commit(_nothing, delivery=delivery.guid)
+
+    async def _group_ended(self, command: GroupEnded, delivery: Delivery) -> None:
+        """Judges it again for a while: a run that its trigger made late begins on a dead commit."""
+        pauses = self.queue_pauses[delivery.tries :]
+        await self._requests(delivery).group_ended(command, delivery, last=not pauses)
+        if pauses:
+            due = self.desk.clock() + timedelta(seconds=pauses[0])
+            reason = "runs may begin on the commit that the merge queue gave up"
+            await self.desk.store.postpone(delivery.guid, due=due, reason=reason)
 
     async def _take_up(self, now_possible: Lifted, github: GitHub) -> None:
         """What was given up, and may get through now, is tried again; why it was given up does not

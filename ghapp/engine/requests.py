@@ -152,10 +152,11 @@ class Requests:
 
     # -- the merge queue -----------------------------------------------------------------------
 
-    async def group_ended(self, command: GroupEnded, delivery: Delivery) -> None:
+    async def group_ended(self, command: GroupEnded, delivery: Delivery, *, last: bool) -> None:
         """Cancels what still runs on a commit that the merge queue gave up.
 
-        Nobody is asked whether that is allowed: GitHub's signature says that its queue did it.
+        `last`: it is the last look at the commit, after which the delivery is done. Nobody is asked
+        whether that is allowed: GitHub's signature says that its queue did it.
         """
         async with asyncio.timeout(GATHER_LIMIT):
             command = await self._called(command, await self._on_it(command))
@@ -167,7 +168,8 @@ class Requests:
             return commands.give_up(command, facts, rules=self.desk.rules)
 
         async with asyncio.timeout(GATHER_LIMIT):
-            decision = await self.desk.commit(decide, delivery=delivery.guid)
+            done = delivery.guid if last else None
+            decision = await self.desk.commit(decide, delivery=done)
         if decision.audit:
             self._count(Verb.CANCEL, commands.MERGE_QUEUE, decision, how=QUEUE)
 

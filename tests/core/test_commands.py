@@ -226,6 +226,7 @@ def test_what_runs_on_a_commit_that_the_merge_queue_gave_up_is_cancelled_once() 
     ]
     again = give_up(ENDED, facts_of_queue(ENDED, [target()], "other", at(90)), rules=RULES)
     assert again.effects[1].key == effect.key
+    assert given_up(target(seen=decision.seen[-1])) == NOTHING
 
 
 SPEAKS_FOR_OTHERS = TrustPolicy(
@@ -255,10 +256,14 @@ def test_the_merge_queue_of_another_repository_stops_nothing_here(ended: GroupEn
 
 def test_why_a_run_of_the_merge_queue_cannot_be_stopped_is_on_record() -> None:
     decision = given_up(target(manifest={"refuse": True}))
-    assert decision.effects == ()
+    (shown,) = decision.effects
+    assert isinstance(shown, SetCheck)
+    reason = "but this cannot be cancelled: it belongs to another run."
+    assert f"gave this commit up (dequeued), {reason}" in shown.check.summary
     assert [(one.allowed, one.why) for one in decision.audit] == [
         (False, "it belongs to another run")
     ]
+    assert given_up(target(manifest={"refuse": True}, seen=decision.seen[-1])) == NOTHING
 
 
 # -- what documents say -------------------------------------------------------------------------
