@@ -26,6 +26,7 @@ from ghapp.engine.clusters import Fleet
 from ghapp.engine.configuration import Configuration
 from ghapp.engine.desk import Desk
 from ghapp.engine.gather import Runs
+from ghapp.engine.healing import Healing
 from ghapp.engine.inbox import Inbox
 from ghapp.engine.kube import KubeClient
 from ghapp.engine.kube import open_session as open_kube_session
@@ -417,6 +418,7 @@ class _Builder:
             desk=desk,
             apps=far.apps,
             requests=Requests(desk=desk, github=far.apps.home, runs=runs, metrics=metrics),
+            healing=Healing(desk=desk, metrics=metrics),
             postbox=Postbox.of(far.adapters, desk=desk, clusters=far.clusters, metrics=metrics),
             jitter=random.random,
         )

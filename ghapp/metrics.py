@@ -111,6 +111,12 @@ COMMANDS: Final = Metric(
     meaning="Clicks and commands in comments, by what was asked for and what became of it.",
     labels={"verb": _VERBS, "result": get_args(CommandResult)},
 )
+HEALED: Final = Metric(
+    name="checkrail_healed_total",
+    type=Counter,
+    meaning="Checks that somebody else had changed, and that were told anew.",
+    labels={},
+)
 DELIVERIES: Final = Metric(
     name="checkrail_deliveries_total",
     type=Counter,
@@ -208,6 +214,7 @@ METRICS: Final = (
     WEBHOOKS,
     POSTED,
     COMMANDS,
+    HEALED,
     DELIVERIES,
     DELIVERY_SECONDS,
     OUTBOX_PENDING,
@@ -301,6 +308,10 @@ class Metrics:
     def command(self, verb: Verb, result: CommandResult) -> None:
         """Somebody asked for something."""
         self._counter(COMMANDS, verb=verb.value, result=result).inc()
+
+    def healed(self) -> None:
+        """A check was not as it was told."""
+        self._counter(HEALED).inc()
 
     def delivery(self, sink: str, result: DeliveryResult, seconds: float) -> None:
         """An effect was tried."""

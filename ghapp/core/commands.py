@@ -16,9 +16,10 @@ from ghapp.core.decide import NOTHING, Decision, Rules, noticed
 from ghapp.core.deeds import Deed
 from ghapp.core.judgement import judged
 from ghapp.core.model import Observation, Verb
+from ghapp.core.moments import stamp
 from ghapp.core.seen import Notice, Seen
 from ghapp.core.webhook import Comment, GroupEnded, Press, RerunAll
-from ghapp.core.wishes import DOING, Facts, Target, Wish, audited, cannot, place_of, stamp
+from ghapp.core.wishes import DOING, Facts, Target, Wish, audited, cannot, place_of
 from ghapp.errors import Refused
 
 PRESSED = frozenset(DOING) - {Verb.OK_TO_TEST}

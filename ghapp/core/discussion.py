@@ -21,10 +21,11 @@ from ghapp.core.decide import NOTHING, Decision, Rules
 from ghapp.core.effects import Answer, React, Reply
 from ghapp.core.judgement import judged
 from ghapp.core.model import Conclusion, Phase, Repository, Verb
+from ghapp.core.moments import stamp
 from ghapp.core.pipeline import next_environment, own_environment
 from ghapp.core.seen import Seen
 from ghapp.core.webhook import Comment
-from ghapp.core.wishes import Facts, Pull, Target, Wish, cannot, place_of, stamp
+from ghapp.core.wishes import Facts, Pull, Target, Wish, cannot, place_of
 from ghapp.errors import Refused
 
 LINES_LIMIT: Final = 30

@@ -83,6 +83,8 @@ class SetCheck(_Effect, tag="set-check", frozen=True, kw_only=True):
     """On files and lines; GitHub appends what is sent, so the sink sends each set once."""
     search: bool = False
     """The check may exist already although we never made it (the store was lost)."""
+    spoiled: tuple[int, ...] = ()
+    """GitHub's check runs that somebody else completed: what is going on needs another one."""
     phase: Phase | None = None
     """Of the run; a check's conclusion alone does not tell a bad verdict from none."""
     pull_request: int | None = None
@@ -135,10 +137,17 @@ class ShowRuns(_Effect, tag="show-runs", frozen=True, kw_only=True):
     """No run ended: it can wait for the progress interval."""
     interval: float | None = None
     to: tuple[str, ...] = ()
+    changed: int = 0
+    """GitHub's check run that shows them and was changed by somebody else; 0: none."""
 
     @property
     def lane(self) -> str:
-        """One page about one pull request, or about one commit where that is not known."""
+        """One page about one pull request, or about one commit where that is not known.
+
+        That somebody changed a page must not be replaced by other news.
+        """
+        if self.changed:
+            return f"runs/{self.repository.url}@{self.commit}~{self.changed}"
         if self.pull_request is None:
             return f"runs/{self.repository.url}@{self.commit}"
         return f"runs/{self.repository.url}/pull/{self.pull_request}"

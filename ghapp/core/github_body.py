@@ -7,15 +7,15 @@ which a check run has: it is what the sink keeps between two states of a check.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
 from ghapp.core import annotations
 from ghapp.core.annotations import Annotation
 from ghapp.core.effects import Check, SetCheck
+from ghapp.core.moments import stamp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +43,10 @@ class Run:
     def has(self, wanted: Sequence[Annotation]) -> bool:
         """Whether this set was sent, to its end."""
         return not wanted or self.digest == digest(wanted)
+
+    def is_one_of(self, ids: Collection[int]) -> bool:
+        """Whether GitHub knows it by one of these numbers."""
+        return self.id.isdecimal() and int(self.id) in ids
 
     def given(self, wanted: Sequence[Annotation]) -> "Run":
         """The run once it has `wanted` too."""
@@ -75,8 +79,8 @@ def fields(check: Check, some: Sequence[Annotation] = ()) -> dict[str, Any]:
         "external_id": check.external_id,
         "status": check.status,
         "conclusion": check.conclusion.value if check.conclusion else None,
-        "started_at": _stamp(check.started_at),
-        "completed_at": _stamp(check.completed_at),
+        "started_at": stamp(check.started_at) or None,
+        "completed_at": stamp(check.completed_at) or None,
         "details_url": check.details_url or None,
         "output": _output(check, some),
         "actions": [
@@ -90,11 +94,15 @@ def fields(check: Check, some: Sequence[Annotation] = ()) -> dict[str, Any]:
 def pick(effect: SetCheck, runs: Iterable[Mapping[str, Any]]) -> str | None:
     """The id of the check run that this effect is about, or None: there is none yet.
 
-    Only the newest with our ``external_id`` counts. A completed one is final on GitHub, so what is
-    not completed is another; and later attempts share the ``external_id`` of the first, so they
-    have to agree about when they began and ended too.
+    Only the newest with our ``external_id`` counts that nobody spoiled. A completed one is final on
+    GitHub, so what is not completed is another; and later attempts share the ``external_id`` of the
+    first, so they have to agree about when they began and ended too.
     """
-    mine = [run for run in runs if run.get("external_id") == effect.check.external_id]
+    mine = [
+        run
+        for run in runs
+        if run.get("external_id") == effect.check.external_id and run["id"] not in effect.spoiled
+    ]
     if not mine:
         return None
     newest = max(mine, key=lambda run: int(run["id"]))
@@ -113,10 +121,10 @@ def annotated(run: Mapping[str, Any]) -> int:
 
 
 def _same_attempt(effect: SetCheck, run: Mapping[str, Any], *, done: bool) -> bool:
-    began, ended = _stamp(effect.check.started_at), _stamp(effect.check.completed_at)
+    began, ended = stamp(effect.check.started_at), stamp(effect.check.completed_at)
     if began and run.get("started_at") not in (None, began):
         return False
-    return not done or ended is None or run.get("completed_at") == ended
+    return not done or not ended or run.get("completed_at") == ended
 
 
 def _output(check: Check, some: Sequence[Annotation]) -> dict[str, Any]:
@@ -126,8 +134,3 @@ def _output(check: Check, some: Sequence[Annotation]) -> dict[str, Any]:
     if some:
         output["annotations"] = [annotations.body(one) for one in some]
     return output
-
-
-def _stamp(moment: datetime | None) -> str | None:
-    """``YYYY-MM-DDTHH:MM:SSZ``, the form that GitHub documents."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None

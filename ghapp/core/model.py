@@ -166,6 +166,10 @@ class Repository(Value, frozen=True, kw_only=True):
         return f"/repos/{quote(self.owner, safe='')}/{quote(self.name, safe='')}"
 
 
+ANYWHERE: Final = Repository(host="", owner="", name="")
+"""Stands for any repository where rows are asked for."""
+
+
 class Revision(Value, frozen=True, kw_only=True):
     """The commit a run claims to be about. An adapter only claims it; trust decides."""
 

@@ -70,6 +70,10 @@ class Seen(Value, frozen=True, kw_only=True):
     """The version that ran well here before this one; empty: not known."""
     old_phase: str = ""
     """That the run was in before its present one."""
+    spoiled: tuple[int, ...] = ()
+    """GitHub's check runs of the present attempt that somebody else completed."""
+    healed: int = 0
+    """How often the present attempt's check was told anew because somebody else changed it."""
     overdue: bool = False
     """Its check was closed although it has not ended: see `core.overdue`."""
     closed: bool = False

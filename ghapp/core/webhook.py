@@ -95,6 +95,21 @@ class GroupEnded(Value, frozen=True, kw_only=True):
     formerly: frozenset[str] = frozenset()
 
 
+class Completed(Value, frozen=True, kw_only=True):
+    """A check run was completed, as a rule by us; as GitHub shows it now."""
+
+    check_run: int
+    external_id: str
+    commit: str
+    app: int
+    repository: str
+    name: str
+    conclusion: str
+    title: str
+    began: str = ""
+    """As GitHub writes it; empty: not said."""
+
+
 class InstallationChanged(Value, frozen=True, kw_only=True):
     """Where the App may work has changed: what is cached about it is stale."""
 
@@ -104,7 +119,7 @@ class InstallationChanged(Value, frozen=True, kw_only=True):
 Request: TypeAlias = Press | RerunAll | Comment
 """What a person asks for."""
 
-Command: TypeAlias = Request | GroupEnded | InstallationChanged
+Command: TypeAlias = Request | GroupEnded | Completed | InstallationChanged
 
 COMMENT_EVENT: Final = "issue_comment"
 QUEUE_EVENT: Final = "merge_group"
@@ -119,9 +134,16 @@ class _App(Struct):
     id: int = 0
 
 
+class _Output(Struct):
+    title: str | None = ""
+
+
 class _CheckRun(Struct):
     id: int
     head_sha: str
+    name: str = ""
+    conclusion: str | None = ""
+    output: _Output | None = None
     external_id: str | None = ""
     started_at: str | None = ""
     app: _App | None = None
@@ -212,10 +234,12 @@ def _check_run(payload: _Payload) -> Command | None:
     run, repository, sender = payload.check_run, payload.repository, payload.sender
     if run is None or repository is None or sender is None:
         return None
+    app = run.app.id if run.app else 0
+    if payload.action == "completed":
+        return _completed(run, app, repository)
     identifier = _identifier(payload)
     if not identifier:
-        return None  # created, completed: our own write comes back
-    app = run.app.id if run.app else 0
+        return None  # created: our own write comes back
     if (run.external_id or "").startswith(ALL_RUNS):
         return _all_runs(identifier, run, app, repository, sender)
     return Press(
@@ -226,6 +250,21 @@ def _check_run(payload: _Payload) -> Command | None:
         app=app,
         repository=repository.full_name,
         login=sender.login,
+        began=run.started_at or "",
+    )
+
+
+def _completed(run: _CheckRun, app: int, repository: _Repository) -> Completed:
+    output = run.output or _Output()
+    return Completed(
+        check_run=run.id,
+        external_id=run.external_id or "",
+        commit=run.head_sha,
+        app=app,
+        repository=repository.full_name,
+        name=run.name,
+        conclusion=run.conclusion or "",
+        title=output.title or "",
         began=run.started_at or "",
     )
 

@@ -6,7 +6,7 @@ the person may have it, `deeds` what is done then.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from ghapp.core import access, markdown
@@ -187,8 +187,3 @@ def audited(
         why=why,
         request=facts.guid,
     )
-
-
-def stamp(moment: datetime | None) -> str:
-    """As GitHub writes a moment; such texts can be compared."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else ""

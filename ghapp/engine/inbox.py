@@ -21,6 +21,7 @@ from ghapp.core.posted import is_posted
 from ghapp.core.webhook import (
     Command,
     Comment,
+    Completed,
     GroupEnded,
     InstallationChanged,
     Press,
@@ -28,6 +29,7 @@ from ghapp.core.webhook import (
     parse,
 )
 from ghapp.engine.desk import Desk
+from ghapp.engine.healing import Healing
 from ghapp.engine.posted import Postbox
 from ghapp.engine.requests import Requests
 from ghapp.errors import Reject, Retry
@@ -55,6 +57,8 @@ class Inbox:
     """Whose webhooks these are."""
     requests: Requests
     """For what people ask for on GitHub, by way of the environment's App."""
+    healing: Healing
+    """For what became of our checks there."""
     postbox: Postbox
     """For what others than GitHub posted."""
     jitter: Callable[[], float]
@@ -113,6 +117,8 @@ class Inbox:
                 await requests.comment(command, delivery)
             case GroupEnded():
                 await self._group_ended(command, delivery)
+            case Completed():
+                await self.healing.completed(command, delivery, self.apps.of(delivery.source))
             case InstallationChanged():
                 payload = _payload(delivery.body)
                 requests.github.forget(delivery.event, payload)

@@ -22,7 +22,7 @@ from ghapp.core import access, commands, comments, discussion
 from ghapp.core.access import Action
 from ghapp.core.comments import Said
 from ghapp.core.decide import NOTHING, Decision
-from ghapp.core.model import Repository, Verb
+from ghapp.core.model import ANYWHERE, Repository, Verb
 from ghapp.core.seen import Seen
 from ghapp.core.webhook import Command, Comment, GroupEnded, Press, RerunAll
 from ghapp.core.wishes import AGAIN, Facts, Pull, Target, inquiry, place_of
@@ -109,7 +109,7 @@ class Requests:
         return [seen] if seen and known and self._is_on_github(seen) else []
 
     async def _on_commit(self, commit: str) -> list[Seen]:
-        found = await self.desk.store.on_commit(_ANYWHERE, commit)
+        found = await self.desk.store.on_commit(ANYWHERE, commit)
         return [seen for seen in found if self._is_on_github(seen)]
 
     async def _called(self, command: Asked, rows: Sequence[Seen]) -> Asked:
@@ -329,9 +329,6 @@ async def _pulls(people: People, rows: Sequence[Seen]) -> dict[int, Pull]:
     found = [await people.pull(number) for number in sorted(numbers)]
     known = [await people.with_author(pull) for pull in found if pull is not None]
     return {pull.number: pull for pull in known}
-
-
-_ANYWHERE: Final = Repository(host="", owner="", name="")
 
 
 async def _nothing() -> Decision:

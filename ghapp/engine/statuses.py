@@ -9,11 +9,12 @@ import asyncio
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 
 from ghapp import log as logs
+from ghapp.core.moments import stamp
 from ghapp.core.notification import Notification
 from ghapp.core.provider import Provider
 from ghapp.core.source import Resource
@@ -205,11 +206,6 @@ def event_of(document: Document, condition: Condition, *, now: datetime) -> Stat
         "lastTimestamp": stamp(now),
         "count": 1,
     }
-
-
-def stamp(moment: datetime) -> str:
-    """As Kubernetes writes times."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 # --- writing --------------------------------------------------------------------------------------

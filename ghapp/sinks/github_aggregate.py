@@ -17,6 +17,7 @@ from msgspec import Meta, Struct
 
 from ghapp.core import github_body, runs_table
 from ghapp.core.effects import Check, Effect, ShowRuns
+from ghapp.core.healed import AT_MOST
 from ghapp.core.model import Repository
 from ghapp.core.webhook import ALL_RUNS
 from ghapp.errors import Reject, Retry
@@ -44,6 +45,15 @@ class Shown:
     """Empty: there is none yet, or the last one was completed."""
     check: Check | None = None
     """As we wrote it last."""
+    healed: int = 0
+
+    def distrust(self, changed: int, wanted: Check | None) -> None:
+        """Somebody changed this check run: it has to be written again, or to be replaced."""
+        if self.id != str(changed) or wanted is None or self.healed >= AT_MOST:
+            return
+        self.healed, self.check = self.healed + 1, None
+        if wanted.status != "completed":
+            self.id = ""  # it was completed, and GitHub opens none again
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +85,7 @@ class GithubAggregate:
             check = runs_table.summed_up(
                 told, name=self.settings.name, external_id=f"{ALL_RUNS}/{self.provider}"
             )
+            shown.distrust(effect.changed, check)
             if check is not None and check != shown.check:
                 await self._show(effect, shown, check)
         return None

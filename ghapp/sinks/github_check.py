@@ -61,9 +61,9 @@ class GithubCheck:
 
     async def _known(self, effect: SetCheck, slot: Slot) -> "_There | None":
         """The check run and how many of the effect's annotations it has."""
-        if slot.id is None:
+        run = Run.read(slot.id or "")
+        if not run.id or run.is_one_of(effect.spoiled):
             return await self._found(effect, slot)
-        run = Run.read(slot.id)
         if run.has(effect.annotations):
             return _There(run=run, sent=len(effect.annotations))
         if slot.certain:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ghapp.core.webhook import (
     INSTALLATION_EVENTS,
     Comment,
+    Completed,
     GroupEnded,
     InstallationChanged,
     Press,
@@ -97,10 +98,29 @@ def test_every_official_example_is_understood_or_nothing() -> None:
             assert isinstance(command, InstallationChanged), path
         elif event == "check_run" and action in {"rerequested", "requested_action"}:
             assert isinstance(command, Press), path
+        elif event == "check_run" and action == "completed":
+            assert isinstance(command, Completed), path
         elif event == "check_suite" and action == "rerequested":
             assert isinstance(command, RerunAll), path
         else:
             assert command is None, path
+
+
+@pytest.mark.skipif(not examples(), reason=NO_DATA)
+def test_how_a_check_run_was_completed_is_read_from_an_official_delivery() -> None:
+    path = WEBHOOKS / "check_run" / "completed.payload.json"
+    run = json.loads(path.read_bytes())["check_run"]
+    assert parse("check_run", path.read_bytes()) == Completed(
+        check_run=run["id"],
+        external_id=run["external_id"],
+        commit=run["head_sha"],
+        app=run["app"]["id"],
+        repository="Codertocat/Hello-World",
+        name=run["name"],
+        conclusion=run["conclusion"],
+        title="",  # the example has none
+        began=run["started_at"],
+    )
 
 
 @pytest.mark.skipif(not examples(), reason=NO_DATA)

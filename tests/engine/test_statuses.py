@@ -12,6 +12,7 @@ import pytest
 
 from ghapp.compiled import Compiled
 from ghapp.core.audience import NAMESPACE
+from ghapp.core.moments import stamp
 from ghapp.core.notification import Notification, NotificationSpec
 from ghapp.core.provider import Provider
 from ghapp.engine.configuration import Document, Standing
@@ -24,7 +25,6 @@ from ghapp.engine.statuses import (
     event_of,
     not_ready,
     ready,
-    stamp,
     status_of,
 )
 from ghapp.kinds import kinds

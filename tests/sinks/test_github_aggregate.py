@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from ghapp.core import runs_table
 from ghapp.core.effects import ShowRuns
+from ghapp.core.healed import AT_MOST
 from ghapp.core.model import Conclusion, Phase
 from ghapp.core.webhook import ALL_RUNS, RerunAll, parse
 from ghapp.demo.github import CheckRun, GitHub, Installation
@@ -105,6 +107,48 @@ async def test_an_answer_that_was_not_heard_makes_no_second_check(
     await show(sink, build, Phase.SUCCEEDED)
     (check,) = shown(github)
     assert check.conclusion == "success"
+
+
+async def changed(sink: GithubAggregate, effect: ShowRuns, check: CheckRun) -> None:
+    """Somebody changed the check, which our App was told."""
+    news = replace(effect, changed=check.id)
+    await sink.deliver(news, key=news.key, slot=Slot())
+
+
+async def test_a_verdict_that_somebody_changed_is_told_again(
+    github: GitHub, sink: GithubAggregate, board: Board, commit: str
+) -> None:
+    effect = await show(sink, board.run(commit), Phase.FAILED)
+    (check,) = shown(github)
+    check.conclusion = check.shown_conclusion = "success"
+    await changed(sink, effect, check)
+    assert shown(github) == [check]
+    assert check.conclusion == "failure"
+
+
+async def test_what_somebody_completed_while_runs_go_on_is_replaced(
+    github: GitHub, sink: GithubAggregate, board: Board, commit: str
+) -> None:
+    build = board.run(commit)
+    effect = await show(sink, build, Phase.RUNNING)
+    (check,) = shown(github)
+    check.status = check.shown_status = "completed"
+    await changed(sink, effect, check)
+    await changed(sink, effect, check)  # the same news, once more
+    await show(sink, build, Phase.FAILED)
+    first, second = shown(github)
+    assert (first, second.conclusion) == (check, "failure")
+
+
+async def test_nobody_is_fought_for_ever(
+    github: GitHub, sink: GithubAggregate, app: Opened, board: Board, commit: str
+) -> None:
+    effect = await show(sink, board.run(commit), Phase.FAILED)
+    (check,) = shown(github)
+    app.seen.clear()
+    for _ in range(AT_MOST + 2):
+        await changed(sink, effect, check)
+    assert app.seen.methods == {"PATCH": AT_MOST}
 
 
 async def test_what_says_nothing_new_costs_no_request(

@@ -45,7 +45,7 @@ def effect(github: GitHub, status: str = "in_progress", **changes: object) -> Se
         if done
         else (Button(label="Cancel", description="Stop", identifier="cancel"),),
     }
-    tops = ("attempt", "search", "commit", "serial", "annotations", "progress")
+    tops = ("attempt", "search", "spoiled", "commit", "serial", "annotations", "progress")
     top = {k: v for k, v in changes.items() if k in tops}
     check = {**fields, **{k: v for k, v in changes.items() if k not in top}}
     defaults = {"commit": github.repository("acme/shop").git.refs["refs/heads/main"], "serial": 1}
@@ -217,6 +217,34 @@ async def test_a_check_that_github_dropped_is_made_anew(github: GitHub, sink: Gi
     receipt = await told(sink, effect(github), Slot(id="99"))
     (run,) = runs(github)
     assert receipt.slot == str(run.id) != "99"
+
+
+async def test_what_somebody_else_completed_is_replaced_by_another_check_run(
+    github: GitHub, sink: GithubCheck, app: Opened
+) -> None:
+    receipt = await told(sink, effect(github))
+    (first,) = runs(github)
+    app.seen.clear()
+    wanted = effect(github, spoiled=(first.id,), serial=2)
+    second = await told(sink, wanted, Slot(id=receipt.slot))
+    assert app.seen.methods == {"POST": 1}
+    await told(sink, effect(github, "completed", spoiled=(first.id,)), Slot(id=second.slot))
+    assert [run.id for run in runs(github)] == [first.id, int(second.slot or "")]
+    assert runs(github)[1].conclusion == "success"
+
+
+async def test_what_replaces_a_spoiled_check_run_is_not_made_twice(
+    github: GitHub, sink: GithubCheck
+) -> None:
+    receipt = await told(sink, effect(github))
+    (first,) = runs(github)
+    first.status = first.shown_status = "completed"
+    wanted = effect(github, "completed", spoiled=(first.id,))
+    github.faults.add("lose_answer", method="POST", path="/check-runs$")
+    with pytest.raises(Retry):
+        await told(sink, wanted, Slot(id=receipt.slot))
+    again = await told(sink, wanted, Slot(id=receipt.slot, certain=False))
+    assert [str(run.id) for run in runs(github)] == [str(first.id), again.slot]
 
 
 async def test_an_unknown_commit_is_refused_with_a_sentence(

@@ -145,7 +145,7 @@ def update_run(world: World, run: CheckRun, app: App, body: Json) -> CheckRun:
     if run.app is not app:
         raise ApiError(403, "Invalid app_id `" + str(app.id) + "` - check run can only be modified"
                        " by the GitHub App that created it.")  # fmt: skip
-    before = run.shown_status
+    before, verdict = run.shown_status, run.shown_conclusion
     status, conclusion = _state(body, default=run.status)
     _check(body)
     if "name" in body:
@@ -155,7 +155,8 @@ def update_run(world: World, run: CheckRun, app: App, body: Json) -> CheckRun:
     if before != "completed" or status == "completed":
         run.shown_status, run.shown_conclusion = run.status, run.conclusion
     _write(world, run, body)
-    _finished(world, run, app.bot, was=before)
+    anew = verdict != run.shown_conclusion  # not documented; assumed to be told like the first one
+    _finished(world, run, app.bot, was="changed" if anew else before)
     if before == "completed" or run.shown_status != "completed":
         world.notice("check_run", run.repository, id=run.id, action="updated")
     return run
