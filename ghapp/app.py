@@ -370,6 +370,7 @@ class _Builder:
             access=documents.access,
             listening=compiled.listening,
             dashboard_url=self.settings.dashboard_url,
+            public_url=self.settings.public_url,
         )
 
     # -- who comes in, and what goes out -----------------------------------------------------------

@@ -212,13 +212,14 @@ def explain_(path: str, folder: Path | None, output: str, **asking: Any) -> None
     With -o json, one JSON object a document, on a line of its own. With --as, also whether that
     person may act on it, by TrustPolicies, Notifications and AccessPolicies.
     """
-    named = ("CHECKRAIL_CLUSTER", "CHECKRAIL_DASHBOARD_URL")
+    named = ("CHECKRAIL_CLUSTER", "CHECKRAIL_DASHBOARD_URL", "CHECKRAIL_PUBLIC_URL")
     chosen = settings.read({name: os.environ[name] for name in named if name in os.environ})
     explainer = explain.Explainer(
         adapters=discovery.adapters(),
         config=config.load(folder),
         cluster=chosen.cluster,
         dashboard_url=chosen.dashboard_url,
+        public_url=chosen.public_url,
         asking=_asking(**asking) if asking["login"] else None,
     )
     explained = explainer.explain(explain.read(path))

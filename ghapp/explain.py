@@ -118,6 +118,7 @@ class Explainer:
     config: Config = NO_DOCUMENTS
     cluster: str = "default"
     dashboard_url: str = ""
+    public_url: str = ""
     asking: Asking | None = None
 
     def explain(self, documents: Sequence[dict[str, Any]]) -> list[Explained]:
@@ -158,6 +159,7 @@ class Explainer:
             horizon=_BEGINNING,
             pipelines=self.config.pipelines,
             dashboard_url=self.dashboard_url,
+            public_url=self.public_url,
         )
         decision = decide(None, look, audience=heard.audience, rules=rules)
         checks = [body(effect) for effect in decision.effects if isinstance(effect, SetCheck)]

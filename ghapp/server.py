@@ -13,6 +13,7 @@ from typing import Final
 from aiohttp import web
 
 from ghapp import log as logs
+from ghapp.core.timeline import PATH, read, svg
 from ghapp.core.webhook import BODY_LIMIT, SIGNATURE_HEADER, is_json_object, verify
 from ghapp.errors import Refused
 from ghapp.metrics import CONTENT_TYPE, Metrics
@@ -29,6 +30,12 @@ READING_LIMIT: Final = 4 * BODY_LIMIT
 What has come counts, not what was announced: an announcement costs a stranger nothing, and would
 keep GitHub out.
 """
+_PICTURE: Final = {
+    "Cache-Control": "public, max-age=31536000, immutable",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+    "X-Content-Type-Options": "nosniff",
+}
+"""Also who opens it by itself runs nothing."""
 HEADER_LIMIT: Final = 200
 """Characters of an event name or a delivery id that we store."""
 
@@ -70,6 +77,7 @@ class Server:
         return [
             *webhook,
             web.post("/github/webhook/{source:.{1,520}}", self._webhook),
+            web.get(PATH, _timeline),
             web.get("/healthz", self._healthz),
             web.get("/readyz", self._readyz),
             web.get("/metrics", self._metrics),
@@ -155,6 +163,15 @@ class Server:
     async def _metrics(self, request: web.Request) -> web.Response:
         self.metrics.backlog(await self.store.backlog())
         return web.Response(body=self.metrics.render(), headers={"Content-Type": CONTENT_TYPE})
+
+
+async def _timeline(request: web.Request) -> web.Response:
+    """A picture for a check; everything that is in it is in the address."""
+    try:
+        drawn = read((str(key), str(value)) for key, value in request.query.items())
+    except ValueError as error:
+        return web.Response(text=f"no picture: {error}\n", status=404)
+    return web.Response(text=svg(drawn), content_type="image/svg+xml", headers=_PICTURE)
 
 
 def _is_word(text: str) -> bool:

@@ -82,6 +82,11 @@ VARIABLES: Final = (
     Variable("CHECKRAIL_FLUX_SECRET", "the secret itself, instead of the file"),
     Variable("CHECKRAIL_CDEVENTS_SINK", "URL that CDEvents are posted to; empty: none are sent"),
     Variable(
+        "CHECKRAIL_PUBLIC_URL",
+        "where GitHub and people reach this server, such as `https://checkrail.example.com`; with "
+        "it, checks of runs that are over have a picture of when each step ran",
+    ),
+    Variable(
         "CHECKRAIL_DASHBOARD_URL",
         "template of a run's page: {cluster} {namespace} {name} {kind} {plural} {uid}",
     ),
@@ -146,6 +151,7 @@ class Settings:
     flux_secret_file: Path | None = None
     cdevents_sink: str = ""
     dashboard_url: str = ""
+    public_url: str = ""
     progress_interval: float = 30.0
     """Seconds. GitHub allows 500 content writes an hour; a check nobody looks at needs few."""
     logs: bool = True
@@ -236,6 +242,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         flux_secret_file=reader.path("FLUX_SECRET"),
         cdevents_sink=reader.checked("CDEVENTS_SINK", "", _url),
         dashboard_url=reader.checked("DASHBOARD_URL", "", _template),
+        public_url=reader.checked("PUBLIC_URL", "", _base),
         progress_interval=_seconds(reader, "PROGRESS_INTERVAL", 30.0),
         logs=reader.checked("LOGS", "on", _one_of("on", "off")) != "off",
         log_level=reader.checked("LOG_LEVEL", "info", _one_of("debug", "info", "warning", "error")),
@@ -346,6 +353,13 @@ def _url(value: str) -> str | None:
     if parts.username or parts.password:
         return "must not carry credentials in the URL"
     return None
+
+
+def _base(value: str) -> str | None:
+    """An address that paths can be added to."""
+    if "?" in value or "#" in value:
+        return f"{value!r} must have no query and no fragment"
+    return _url(value)
 
 
 def _is_http(value: str) -> bool:

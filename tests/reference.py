@@ -32,6 +32,11 @@ ENDPOINTS = (
         "Tekton's CloudEvents, of a cluster that is not watched",
         "binary mode; authenticated the same way",
     ),
+    (
+        "`GET /timeline.svg?...`",
+        "GitHub and browsers, for pictures in checks",
+        "draws what its address says; needs `CHECKRAIL_PUBLIC_URL`, and shows nothing else",
+    ),
     ("`GET /healthz`", "kubelet", "the process answers"),
     ("`GET /readyz`", "kubelet", "the loops run"),
     ("`GET /metrics`", "Prometheus", "see below"),

@@ -20,6 +20,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from yarl import URL
 
 from ghapp.core.webhook import BODY_LIMIT, SIGNATURE_HEADER, sign
 from ghapp.metrics import Metrics
@@ -428,3 +429,32 @@ async def test_a_store_that_is_away_is_an_error_that_says_nothing_of_itself(
         assert answer.status == 500
         assert await answer.json() == {"message": "internal error"}
     assert "a request failed" in caplog.text
+
+
+# -- pictures -----------------------------------------------------------------------------------
+
+
+async def test_a_picture_is_drawn_of_what_its_address_says(rig: Rig) -> None:
+    url = f"{rig.url}/timeline.svg?of=2&s=0.62.s.build&s=62.151.f.%3Cscript%3E"
+    async with rig.session.get(url) as answer:
+        assert (answer.status, answer.content_type) == (200, "image/svg+xml")
+        assert "sandbox" in answer.headers["Content-Security-Policy"]
+        assert "immutable" in answer.headers["Cache-Control"]
+        picture = await answer.text()
+    assert "&lt;script&gt;" in picture
+    assert "<script" not in picture
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("", 404),
+        ("of=2&s=0.1.s.a", 404),
+        ("of=2&s=0.1.s.a&s=%FF%FE", 404),
+        ("s=" + "a" * 9_000, 400),  # longer than any line of a request may be
+    ],
+)
+async def test_what_is_no_picture_is_not_found(rig: Rig, query: str, status: int) -> None:
+    async with rig.session.get(URL(f"{rig.url}/timeline.svg?{query}", encoded=True)) as answer:
+        assert answer.status == status
+        assert "<script" not in await answer.text()

@@ -45,6 +45,7 @@ def test_each_setting_has_its_field() -> None:
             "CHECKRAIL_CLUSTER": "prod-1",
             "CHECKRAIL_NAMESPACES": "ci, apps,,",
             "CHECKRAIL_CDEVENTS_SINK": "http://broker.example/events",
+            "CHECKRAIL_PUBLIC_URL": "https://checkrail.example/base",
             "CHECKRAIL_DASHBOARD_URL": "https://dashboard.example/#/{namespace}/{name}?k={kind}",
             "CHECKRAIL_PROGRESS_INTERVAL": "0.5",
             "CHECKRAIL_LOGS": "off",
@@ -56,6 +57,7 @@ def test_each_setting_has_its_field() -> None:
     assert (chosen.host, chosen.port) == ("127.0.0.1", 0)
     assert (chosen.cluster, chosen.namespaces) == ("prod-1", ("ci", "apps"))
     assert chosen.cdevents_sink == "http://broker.example/events"
+    assert chosen.public_url == "https://checkrail.example/base"
     assert chosen.dashboard_url.startswith("https://dashboard.example/")
     assert chosen.progress_interval == 0.5
     assert (chosen.log_level, chosen.log_format) == ("debug", "text")
@@ -150,6 +152,9 @@ def test_other_programs_variables_are_left_alone() -> None:
         ("CONFIG", "/" + "x" * 5_000, "File name too long"),
         ("STORE", "foo://", "is not a URL"),
         ("CLUSTER", "x" * 41, "at most 40"),
+        ("PUBLIC_URL", "checkrail.example", "is not an http or https URL"),
+        ("PUBLIC_URL", "https://checkrail.example/?x=1", "must have no query and no fragment"),
+        ("PUBLIC_URL", "https://u:p@checkrail.example", "must not carry credentials"),
         ("CDEVENTS_SINK", "broker", "is not an http or https URL"),
         ("CDEVENTS_SINK", "ftp://broker", "is not an http or https URL"),
         ("CDEVENTS_SINK", "https://u:p@broker", "must not carry credentials"),

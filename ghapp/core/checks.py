@@ -5,8 +5,8 @@ actions with 20/40/20 characters. A name is the same for every run of the same t
 branch rule requires checks by name.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 from typing import Final
@@ -25,8 +25,10 @@ from ghapp.core.model import (
     Verb,
     without_credentials,
 )
+from ghapp.core.moments import duration
 from ghapp.core.pipeline import Next
 from ghapp.core.seen import Gate, Notice
+from ghapp.core.timeline import address, timeline
 
 OUTPUT_LIMIT: Final = 65_535
 """Bytes of summary and of text."""
@@ -77,12 +79,13 @@ def render(
     gate: Gate | None = None,
     earlier: str = "",
     dashboard_url: str = "",
+    public_url: str = "",
     presentation: Presentation = PLAIN,
 ) -> Check:
     """The check run that tells of `look`.
 
     `following` is where it can be promoted to, `gate` what stands in the way, and `earlier` the
-    version that it can be rolled back to.
+    version that it can be rolled back to. Without `public_url` there are no pictures.
     """
     done = look.phase.finished
     return Check(
@@ -91,7 +94,11 @@ def render(
         status=STATUS.get(look.phase, "completed"),
         conclusion=(look.conclusion or CONCLUSION[look.phase]) if done else None,
         title=_title(presentation.message or _verdict(look)),
-        summary=_summary(look, notices, _standing(gate), presentation.summary),
+        summary=_summary(
+            look,
+            above=(*_quoted(notices), _standing(gate), presentation.summary),
+            picture=_picture(look, public_url),
+        ),
         started_at=look.started or look.created,
         completed_at=_completed(look) if done else None,
         details_url=details_url(look, dashboard_url, presentation.dashboard_url),
@@ -152,18 +159,6 @@ def details_url(look: Observation, template: str, otherwise: str = "") -> str:
     return template.format_map({name: quote(value, safe="") for name, value in fields.items()})
 
 
-def duration(span: timedelta) -> str:
-    """``2m 3s``: the two largest units, whole seconds; never negative."""
-    seconds = max(int(span.total_seconds()), 0)
-    units = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
-    parts: list[str] = []
-    for unit, size in units:
-        count, seconds = divmod(seconds, size)
-        if count or (unit == "s" and not parts):
-            parts.append(f"{count}{unit}")
-    return " ".join(parts[:2])
-
-
 def _completed(look: Observation) -> datetime:
     begun = look.started or look.created
     return max(look.finished or begun, begun)
@@ -215,6 +210,10 @@ def _hurt(step: Step) -> bool:
     return step.phase in {Phase.FAILED, Phase.ERRORED} and not step.tolerated
 
 
+def _quoted(notices: Iterable[Notice]) -> Iterator[str]:
+    return (f"> {notice.text}" for notice in notices)
+
+
 def _standing(gate: Gate | None) -> str:
     """What stands in the way of a promotion."""
     if gate is None:
@@ -227,20 +226,24 @@ def _standing(gate: Gate | None) -> str:
     return ""
 
 
-def _summary(look: Observation, notices: Sequence[Notice], standing: str, words: str) -> str:
-    parts = [f"> {notice.text}" for notice in notices]
-    if standing:
-        parts.append(standing)
-    if words:
-        parts.append(words)
-    if look.message:
-        parts.append(_text(look.message, 1_000))
-    if look.steps:
-        parts.append(_table(look.steps))
-    if look.results:
-        parts.append(_results(look.results))
-    parts.append(_facts(look))
-    return markdown.cut_bytes("\n\n".join(parts), OUTPUT_LIMIT)
+def _summary(look: Observation, *, above: Sequence[str], picture: str) -> str:
+    parts = [
+        *above,
+        _text(look.message, 1_000),
+        _table(look.steps) if look.steps else "",
+        picture,
+        _results(look.results) if look.results else "",
+        _facts(look),
+    ]
+    return markdown.cut_bytes("\n\n".join(part for part in parts if part), OUTPUT_LIMIT)
+
+
+def _picture(look: Observation, public_url: str) -> str:
+    """When each step ran."""
+    drawn = timeline(look) if public_url else None
+    if drawn is None:
+        return ""
+    return f"![When each of {len(drawn.bars)} steps ran]({address(public_url, drawn)})"
 
 
 def _text(foreign: str, limit: int = 300) -> str:

@@ -48,6 +48,8 @@ class Rules:
     listening: tuple[Listening, ...] = ()
     """The Notifications, whoever has the last word last."""
     dashboard_url: str = ""
+    public_url: str = ""
+    """Where GitHub and people reach this process; empty: nowhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -510,6 +512,7 @@ def _check(before: Seen, look: Observation, rules: Rules) -> Check | None:
         gate=before.gate,
         earlier=before.earlier if home else "",
         dashboard_url=rules.dashboard_url,
+        public_url=rules.public_url,
         presentation=before.audience.presentation,
     )
     if before.overdue and before.check and before.check.completed_at and not look.phase.finished:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from ghapp.core import checks, markdown
 from ghapp.core.effects import Check
 from ghapp.core.model import Conclusion, Phase, without_credentials
+from ghapp.core.moments import duration
 from ghapp.core.seen import Seen
 
 LIMIT: Final = 65_536
@@ -147,4 +148,4 @@ def _link(check: Check) -> str:
 def _took(check: Check) -> str:
     if not (check.started_at and check.completed_at):
         return ""
-    return checks.duration(check.completed_at - check.started_at)
+    return duration(check.completed_at - check.started_at)

@@ -143,6 +143,7 @@ def _settings(scene: Scene, folder: Path, url: str, secret: str, speed: float) -
             webhook_secrets=(Secret(secret),),
         ),
         dashboard_url=f"{url}/object/{{plural}}/{{namespace}}/{{name}}",
+        public_url=url,
         progress_interval=PROGRESS_SECONDS / speed,
         environ={"KUBECONFIG": str(folder / "kubeconfig")},
     )

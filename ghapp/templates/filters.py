@@ -10,7 +10,7 @@ from jinja2 import pass_context
 from jinja2.runtime import Context, Undefined
 
 from ghapp.core import markdown
-from ghapp.core.checks import duration
+from ghapp.core.moments import duration
 from ghapp.errors import RenderError
 from ghapp.templates.values import (
     MOST_TEXT,

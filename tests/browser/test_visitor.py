@@ -5,6 +5,7 @@ The demo is a process of its own, faster than life. What its parts do is tested 
 """
 
 import json
+import re
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -75,6 +76,15 @@ def test_a_visitor_sees_commits_and_why_a_check_failed(shared_page: Page) -> Non
         ["tekton / shop-ci", "job / e2e", "flux / dev/shop"]
     )
     expect(page.get_by_role("img", name="succeeded").first).to_be_visible()
+
+
+def test_a_visitor_sees_when_each_step_ran(shared_page: Page) -> None:
+    page = shared_page
+    commit(page, "Retry the stock lookup once").click()
+    picture = page.get_by_role("img", name=re.compile("When each of [0-9]+ steps ran"))
+    expect(picture).to_be_visible()
+    drawn = "image => image.decode().then(() => image.naturalWidth)"
+    assert picture.evaluate(drawn) == 640
 
 
 def log_of(page: Page) -> Locator:
@@ -305,4 +315,4 @@ def test_foreign_text_is_shown_as_text(page: Page, demo: Demo) -> None:
     expect(shown).to_be_visible()
     shown.locator("summary").click()
     expect(shown.locator("pre")).to_contain_text(hostile)
-    expect(page.locator("main img")).to_have_count(0)
+    expect(page.locator("#events img")).to_have_count(0)

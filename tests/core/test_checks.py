@@ -13,8 +13,9 @@ from msgspec.structs import replace
 
 from ghapp.core import checks
 from ghapp.core.audience import Presentation
-from ghapp.core.checks import duration, render
+from ghapp.core.checks import render
 from ghapp.core.model import Conclusion, Observation, Phase, Step, Verb
+from ghapp.core.moments import duration
 from ghapp.core.pipeline import Next
 from ghapp.core.seen import Gate, Notice
 from tests.core.builders import T0, at, release_look, run_look
