@@ -10,7 +10,7 @@ import contextlib
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -45,7 +45,7 @@ from ghapp.github.apps import Apps
 from ghapp.github.client import GitHubClient
 from ghapp.github.session import open_session as open_github_session
 from ghapp.github.token_client import TokenClient
-from ghapp.http import HttpClient
+from ghapp.http import HttpClient, utc_now
 from ghapp.http import open_session as open_http_session
 from ghapp.kinds import kinds
 from ghapp.metrics import Metrics
@@ -71,11 +71,6 @@ PACE: Final = Pace(missing_interval=MISSING_EVERY)
 
 ROLES: Final = ("all", "app", "controller")
 """app serves webhooks and delivers; controller watches; all does both."""
-
-
-def utc_now() -> datetime:
-    """The wall clock."""
-    return datetime.now(UTC)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -329,6 +324,11 @@ class _Builder:
             kinds=_KINDS_OF[self.role],
         )
         providers.changed = statuses.note
+
+        def denied(namespace: str, reason: str) -> None:
+            metrics.skipped("not_trusted")
+            statuses.denied(namespace, reason)
+
         desk = Desk(
             store=store,
             standing=self._rules(documents, told, store),
@@ -336,7 +336,7 @@ class _Builder:
             clock=self.clock,
             progress_interval=settings.progress_interval,
             blame=statuses.blame,
-            denied=statuses.denied,
+            denied=denied,
         )
         configuration = Configuration(
             files=documents,

@@ -18,10 +18,11 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from ghapp.app import Checkrail, utc_now
+from ghapp.app import Checkrail
 from ghapp.demo.github import App, CheckRun, GitHub
 from ghapp.demo.github.apps import new_private_key
 from ghapp.demo.kube import KubeApi
+from ghapp.http import utc_now
 from ghapp.ports import Clock
 from ghapp.secret import Secret
 from ghapp.serve import application, runner_of

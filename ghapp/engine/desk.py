@@ -8,14 +8,14 @@ from typing import Final
 
 from ghapp import log as logs
 from ghapp.core import trust
-from ghapp.core.audience import Audience, constant, hear, needs_object
+from ghapp.core.audience import Audience, constant, hear, needs_object, phase_before
 from ghapp.core.case import Case
 from ghapp.core.decide import Decision, Rules, excerpted, noticed
 from ghapp.core.effects import Effect, ReadLogs
 from ghapp.core.model import Observation
 from ghapp.core.notification import Notification
 from ghapp.core.routing import route
-from ghapp.core.seen import Excerpt, Notice
+from ghapp.core.seen import Excerpt, Notice, Seen
 from ghapp.errors import Conflict
 from ghapp.ports import Addressed, Clock, Commit, Settled, Sink, Store
 
@@ -99,10 +99,15 @@ class Desk:
             self.denied(look.subject.namespace, verdict.why)
         return told
 
-    def hear(self, case: Case) -> Audience:
-        """Who is told of a run, and how, as the documents are now."""
+    def hear(self, look: Observation, raw: bytes | None, before: Seen | None) -> Audience:
+        """Who is told of a run, and how, as the documents are now.
+
+        `raw` is the whole object, where it is known; `before`, what was told of the run.
+        """
         if self._always is not None:
             return self._always
+        was, remembered = (before.look, before.old_phase) if before else (None, "")
+        case = Case(look=look, raw=raw, old_phase=phase_before(look, was, remembered))
         heard = hear(self.standing.listening, case)
         for document, reason in heard.failures:
             self.blame(document, reason)

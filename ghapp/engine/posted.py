@@ -13,8 +13,6 @@ import msgspec
 from msgspec.structs import replace
 
 from ghapp import log as logs
-from ghapp.core.audience import phase_before
-from ghapp.core.case import Case
 from ghapp.core.decide import NOTHING, Decision, decide
 from ghapp.core.model import Observation, Subject
 from ghapp.core.posted import Posted, parse
@@ -89,11 +87,8 @@ class Postbox:
         look = self._observe(adapter, posted)
         if look is None:
             return "ignored", NOTHING
-        trusted = self.desk.trusted(look)
-        if trusted is not look:
-            look = trusted
-            self.metrics.skipped("not_trusted")
-        decision = await self._owed(look, newest, msgspec.json.encode(posted.manifest))
+        raw = msgspec.json.encode(posted.manifest)
+        decision = await self._owed(self.desk.trusted(look), newest, raw)
         return "told" if decision.effects else "unchanged", decision
 
     async def _newest(self, posted: Posted) -> Seen | None:
@@ -129,7 +124,5 @@ class Postbox:
             # An event says when it was emitted, and nothing of when its run came up, nor its commit
             # once more.
             look = replace(look, created=min(before.look.created, look.created))
-        was, remembered = (before.look, before.old_phase) if before else (None, "")
-        case = Case(look=look, raw=raw, old_phase=phase_before(look, was, remembered))
-        audience = self.desk.hear(case)
+        audience = self.desk.hear(look, raw, before)
         return decide(before, look, previous=previous, audience=audience, rules=self.desk.rules)

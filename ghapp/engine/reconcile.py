@@ -13,8 +13,6 @@ from typing import Any, Final
 
 from ghapp import log as logs
 from ghapp.core import retry
-from ghapp.core.audience import phase_before
-from ghapp.core.case import Case
 from ghapp.core.decide import NOTHING, Decision, decide, vanished
 from ghapp.core.model import Observation
 from ghapp.core.seen import Seen
@@ -285,14 +283,7 @@ class Source:
             find=self.surroundings.finder(uid),
         )
         look = self.adapter.observe(entry.object, context)
-        return self._trusted(look) if look else None
-
-    def _trusted(self, look: Observation) -> Observation:
-        """Without the commit that its namespace must not speak for."""
-        trusted = self.desk.trusted(look)
-        if trusted is not look:
-            self.metrics.skipped("not_trusted")
-        return trusted
+        return self.desk.trusted(look) if look else None
 
     async def _told(self, uid: str, entry: Entry, look: Observation, *, gone: bool) -> bool:
         """Commits what the look changes; False: it has to wait for the children's list."""
@@ -330,14 +321,10 @@ class Source:
             previous = await store.latest(look.subject.object_key)
             if previous is not None and previous.look.subject.key == key:
                 previous = None
-        audience = self.desk.hear(self._case(entry, look, before))
+        audience = self.desk.hear(look, entry.raw, before)
         decision = decide(
             before, look, previous=previous, gone=gone, audience=audience, rules=self.desk.rules
         )
         if decision.seen:
             entry.seen = None  # until it is committed: after a conflict it is read anew
         return decision
-
-    def _case(self, entry: Entry, look: Observation, before: Seen | None) -> Case:
-        was, remembered = (before.look, before.old_phase) if before else (None, "")
-        return Case(look=look, raw=entry.raw, old_phase=phase_before(look, was, remembered))

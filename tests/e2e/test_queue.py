@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from ghapp.app import Checkrail, utc_now
+from ghapp.app import Checkrail
 from ghapp.demo.github import CheckRun
+from ghapp.http import utc_now
 from tests.engine.test_inbox import commands, runs, summary, worked_off
 from tests.world import EVENTS, World, until, world
 

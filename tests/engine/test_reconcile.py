@@ -21,7 +21,7 @@ import pytest
 from aiohttp import web
 
 from adapters import tekton_pipelinerun
-from ghapp.app import Checkrail, utc_now
+from ghapp.app import Checkrail
 from ghapp.core import checks
 from ghapp.core.decide import Rules
 from ghapp.core.effects import SetCheck
@@ -33,6 +33,7 @@ from ghapp.engine.kube_events import Changed, Gone, Head, Listed, Malformed
 from ghapp.engine.kube_follow import Pace
 from ghapp.engine.reconcile import Source
 from ghapp.engine.watch import Watch
+from ghapp.http import utc_now
 from ghapp.metrics import Metrics
 from ghapp.ports import Commit, Store
 from ghapp.store import Unavailable, open_store

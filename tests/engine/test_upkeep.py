@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from ghapp.app import Checkrail, utc_now
+from ghapp.app import Checkrail
 from ghapp.demo.github import CheckRun
 from ghapp.engine.upkeep import KEEP
+from ghapp.http import utc_now
 from tests.world import World, until, world
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import aiohttp
 import pytest
 
-from ghapp.app import utc_now
 from ghapp.core.model import Repository
 from ghapp.errors import ConfigError, Retry
 from ghapp.github.absent import AbsentGitHub
 from ghapp.github.apps import CA, ENVIRONMENT, PRIVATE_KEY, WEBHOOK_SECRET, Apps
 from ghapp.github.client import GitHubClient
+from ghapp.http import utc_now
 from ghapp.ports import UrgentGitHub
 from ghapp.secret import Secret
 from tests.world import private_key

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from ghapp import settings
-from ghapp.app import clients, utc_now
+from ghapp.app import clients
 from ghapp.core.model import Repository
 from ghapp.demo.github import App, GitHub
 from ghapp.demo.github.limits import OFF
@@ -29,6 +29,7 @@ from ghapp.errors import ConfigError, Retry
 from ghapp.github import GitHubClient
 from ghapp.github.deliveries import Sweep
 from ghapp.github.session import open_session
+from ghapp.http import utc_now
 from ghapp.secret import Secret
 
 HOST = "git.acme.example"

@@ -21,7 +21,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from ghapp import config
-from ghapp.app import Checkrail, utc_now
+from ghapp.app import Checkrail
+from ghapp.http import utc_now
 from ghapp.store import open_store
 from tests.sim.brittle import Bomb, Brittle, Crash, hang_up
 from tests.world import World, until, world

@@ -16,8 +16,9 @@ from typing import Any, Final
 
 import pytest
 
-from ghapp.app import Checkrail, utc_now
+from ghapp.app import Checkrail
 from ghapp.demo.github.faults import Kind
+from ghapp.http import utc_now
 from tests.world import World, until, world
 
 WEATHERS: Final = 12
