@@ -302,6 +302,13 @@ def dashboard_url(metadata: Metadata, *, kind: str) -> str:
     commit-status-tracker's is a Go template of .Namespace, .Name, .Group, .Version and .Kind.
     """
     notes = annotations(metadata)
+    if not (
+        notes.dashboard_url
+        or notes.status_target_url
+        or notes.integration_dashboard
+        or notes.pac_log_url
+    ):
+        return ""
     fields = {
         "Namespace": metadata.namespace,
         "Name": metadata.name,

@@ -5,6 +5,7 @@ GitHub Flavored Markdown: https://github.github.com/gfm/
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 _MARKUP: Final = re.compile(r"([\\`*_{}\[\]<>#|~!&$])")
@@ -24,6 +25,10 @@ _JOINER: Final = "\u2060"
 
 def text(foreign: str, limit: int = 300) -> str:
     """`foreign` as one line of plain text, at most `limit` characters before escaping."""
+    return _text_again(foreign, limit) if len(foreign) <= _SHORT else _text(foreign, limit)
+
+
+def _text(foreign: str, limit: int) -> str:
     line = _SPACE.sub(" ", plain(foreign)).strip()
     line = cut(line, limit)
     line = _MENTION.sub("@" + _JOINER, line)
@@ -40,12 +45,22 @@ def anywhere(foreign: str, limit: int = 300) -> str:
 
 def code(foreign: str, limit: int = 300) -> str:
     """`foreign` as a code span; inside a table cell a pipe still has to be escaped."""
+    return _code_again(foreign, limit) if len(foreign) <= _SHORT else _code(foreign, limit)
+
+
+def _code(foreign: str, limit: int) -> str:
     line = cut(_SPACE.sub(" ", plain(foreign)).strip(), limit)
     if not line:
         return ""
     fence = "`" * (1 + max((len(run) for run in re.findall(r"`+", line)), default=0))
     pad = " " if line.startswith("`") or line.endswith("`") else ""
     return f"{fence}{pad}{line}{pad}{fence}".replace("|", "\\|")
+
+
+_SHORT: Final = 64
+"""Characters of a name that is worth remembering: tasks are called the same in run after run."""
+_text_again = lru_cache(maxsize=4096)(_text)
+_code_again = lru_cache(maxsize=4096)(_code)
 
 
 def who(login: str) -> str:
