@@ -24,11 +24,11 @@ import msgspec
 from adapters.tekton_pipelinerun import ADAPTER
 from bench._runs import Run, pipelinerun
 from bench._table import Row, median, report, spread
-from ghapp.compiled import compile_documents
-from ghapp.config import Config
 from ghapp.core.decide import Rules
 from ghapp.core.effects import Effect, EmitEvent, SetCheck
 from ghapp.core.source import Resource
+from ghapp.documents.compiled import compile_documents
+from ghapp.documents.config import Config
 from ghapp.engine.desk import Desk
 from ghapp.engine.kube_follow import Pace
 from ghapp.engine.kube_wire import ListMeta, Page

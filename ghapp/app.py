@@ -17,11 +17,13 @@ from typing import Any, Final
 import aiohttp
 from aiohttp import web
 
-from ghapp import config, discovery, plugs, rotation
+from ghapp import discovery, plugs, rotation
 from ghapp import log as logs
-from ghapp.compiled import compile_documents
 from ghapp.core.decide import Rules
 from ghapp.core.source import Adapter, Resource
+from ghapp.documents import config
+from ghapp.documents.compiled import compile_documents
+from ghapp.documents.kinds import kinds
 from ghapp.engine.clusters import Fleet
 from ghapp.engine.configuration import Configuration
 from ghapp.engine.desk import Desk
@@ -47,7 +49,6 @@ from ghapp.github.session import open_session as open_github_session
 from ghapp.github.token_client import TokenClient
 from ghapp.http import HttpClient, utc_now
 from ghapp.http import open_session as open_http_session
-from ghapp.kinds import kinds
 from ghapp.metrics import Metrics
 from ghapp.ports import Clock, Clusters, Sink, Store
 from ghapp.posting import Posting

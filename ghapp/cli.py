@@ -20,11 +20,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ghapp import __version__, config, crds, discovery, explain, log, rbac, settings
+from ghapp import __version__, discovery, explain, log, rbac, settings
 from ghapp.core import access
 from ghapp.core.audit import Audited
+from ghapp.documents import config, crds
+from ghapp.documents.kinds import kinds
 from ghapp.errors import CheckrailError, ConfigError
-from ghapp.kinds import kinds
 from ghapp.ports import Dead, Store
 from ghapp.store import open_store
 

@@ -15,8 +15,6 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from ghapp import cloudevent
-from ghapp.compiled import compile_documents
-from ghapp.config import NO_DOCUMENTS, Config
 from ghapp.core import access, cdevents, trust
 from ghapp.core.access import Action, Person
 from ghapp.core.audience import RANKS, UNHEARD, Heard, hear
@@ -29,6 +27,8 @@ from ghapp.core.model import Observation, Revision
 from ghapp.core.seen import Seen
 from ghapp.core.source import Adapter, Context, Find, Resource, Tried
 from ghapp.core.trust import Trusted
+from ghapp.documents.compiled import compile_documents
+from ghapp.documents.config import NO_DOCUMENTS, Config
 from ghapp.errors import ConfigError
 
 FILE_LIMIT: Final = 16 * 1024 * 1024

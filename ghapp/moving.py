@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from ghapp import config, documents
 from ghapp.core import selector
 from ghapp.core.source import Resource
-from ghapp.documents import Document
+from ghapp.documents import config, reading
+from ghapp.documents.reading import Document
+from ghapp.documents.shape import shown
 from ghapp.engine.kube import KubeClient, open_session
 from ghapp.engine.kube_config import load
 from ghapp.engine.kube_wire import decode
@@ -24,7 +25,6 @@ from ghapp.migrate._arrange import Row, arranged
 from ghapp.migrate._source import Source
 from ghapp.migrate._tool import USUAL, Around, Json, Options, Tool, move
 from ghapp.migrate._yaml import as_yaml
-from ghapp.shape import shown
 
 SUFFIXES: Final = frozenset({".yaml", ".yml", ".json"})
 MOST_FILES: Final = 10_000
@@ -67,7 +67,7 @@ def moved(found: Found, tools: Sequence[Tool], options: Options) -> Result:
     results = [move(source, _tool(tools, source.value), around) for source in sources]
     whole = arranged(results, _mistakes)
     text = as_yaml(whole)
-    if len(text.encode()) > documents.LONGEST:
+    if len(text.encode()) > reading.LONGEST:
         raise ConfigError("the documents are longer than 1 MiB; move fewer objects at a time")
     return Result(text=text, rows=whole.rows)
 
@@ -180,10 +180,10 @@ class _Reading:
 
     def _file(self, path: Path) -> tuple[str, ...]:
         """Reads the objects; what is wrong with the file itself."""
-        file = documents.read(path)
+        file = reading.read(path)
         if path.suffix == ".json" and file.mistakes and _is_short(path):
             # A tab is space in JSON, and stands in no text; YAML does not know it.
-            file = documents.parse(path.read_bytes().replace(b"\t", b" "), str(path))
+            file = reading.parse(path.read_bytes().replace(b"\t", b" "), str(path))
         for document in file.documents:
             self._document(document)
         return file.mistakes
@@ -205,7 +205,7 @@ class _Reading:
             yield from error.mistakes
 
 
-def _unfolded(steps: documents.Steps, value: Any) -> Iterator[tuple[documents.Steps, Any]]:
+def _unfolded(steps: reading.Steps, value: Any) -> Iterator[tuple[reading.Steps, Any]]:
     """An object, or the objects of a list of them."""
     kind = value.get("kind") if isinstance(value, dict) else None
     items = value.get("items") if isinstance(value, dict) else None
@@ -217,7 +217,7 @@ def _unfolded(steps: documents.Steps, value: Any) -> Iterator[tuple[documents.St
 
 
 def _is_short(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size <= documents.LONGEST
+    return path.is_file() and path.stat().st_size <= reading.LONGEST
 
 
 def _inside(folder: Path) -> Iterator[Path]:

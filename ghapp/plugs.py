@@ -15,9 +15,9 @@ from ghapp.core.model import Verb
 from ghapp.core.provider import GitHubApp, Provider
 from ghapp.core.source import Adapter, Resource
 from ghapp.core.wishes import Plans
+from ghapp.documents.kinds import provider_types
 from ghapp.errors import ConfigError
 from ghapp.github.apps import PRIVATE_KEY, Apps
-from ghapp.kinds import provider_types
 from ghapp.ports import Sink, SinkType
 from ghapp.secret import Secret
 

@@ -15,8 +15,8 @@ from typing import Any, Final, get_args, get_type_hints
 from ruamel.yaml import YAML
 
 from ghapp.core.source import Adapter, Create, Patch
+from ghapp.documents.kinds import GROUP, Kind
 from ghapp.errors import CheckrailError
-from ghapp.kinds import GROUP, Kind
 from ghapp.ports import Access, SinkType
 
 NAME: Final = "checkrail"

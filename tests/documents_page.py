@@ -6,9 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from ghapp import cel, crds, templates, texts
+from ghapp import cel, templates
 from ghapp.core import rule
-from ghapp.kinds import kinds
+from ghapp.documents import crds, texts
+from ghapp.documents.kinds import kinds
 from ghapp.templates import Mode
 from tests.reference import table
 

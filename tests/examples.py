@@ -1,6 +1,6 @@
 """Documents for tests: the examples of `manifests/examples`, and wrong ones, one rule broken each.
 
-What is wrong with the wrong ones is said by an API server with our CRDs and by `document_rules` in
+What is wrong with the wrong ones is said by an API server with our CRDs and by `documents.rules` in
 the same words, so both are asked about the same table.
 """
 
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ruamel.yaml import YAML
 
-from ghapp.kinds import API_VERSION, kinds, provider_types
+from ghapp.documents.kinds import API_VERSION, kinds, provider_types
 
 ROOT: Final = Path(__file__).parent.parent
 FOLDER: Final = ROOT / "manifests" / "examples"

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from ghapp import app_manifest, crds, discovery, rbac
-from ghapp.kinds import kinds
+from ghapp import app_manifest, discovery, rbac
+from ghapp.documents import crds
+from ghapp.documents.kinds import kinds
 from tests import documents_page, moving_over, reference
 
 ROOT: Final = Path(__file__).parent.parent

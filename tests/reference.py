@@ -12,7 +12,7 @@ import msgspec
 from adapters._read.meta import Annotations, Labels
 from ghapp import app_manifest, discovery, rbac
 from ghapp.cli import checkrail
-from ghapp.kinds import kinds, provider_types
+from ghapp.documents.kinds import kinds, provider_types
 from ghapp.metrics import metrics_table
 from ghapp.settings import VARIABLES
 

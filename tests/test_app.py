@@ -12,12 +12,12 @@ import aiohttp
 import pytest
 from msgspec import Struct
 
-from ghapp import config
 from ghapp.app import Checkrail
 from ghapp.core.effects import Effect
 from ghapp.core.model import Verb
 from ghapp.core.source import Resource
 from ghapp.discovery import adapters
+from ghapp.documents import config
 from ghapp.errors import ConfigError
 from ghapp.plugs import build_sink, plans_of
 from ghapp.ports import SinkType, Slot

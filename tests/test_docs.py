@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from ghapp import app_manifest, config, discovery
+from ghapp import app_manifest, discovery
 from ghapp.cli import checkrail
 from ghapp.core.model import Verb
-from ghapp.kinds import provider_types
+from ghapp.documents import config
+from ghapp.documents.kinds import provider_types
 from ghapp.metrics import metrics_table
 from ghapp.settings import VARIABLES
 from tests import documents_page, examples, generated, reference

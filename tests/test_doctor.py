@@ -8,10 +8,10 @@ import pytest
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from ghapp import crds
 from ghapp.demo.github.apps import new_private_key
 from ghapp.doctor import examine
 from ghapp.doctor.finding import Finding
+from ghapp.documents import crds
 from tests.world import World, world
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from ghapp import config
-from ghapp.compiled import Compiled, compile_documents
 from ghapp.core.audience import Audience, Heard, hear
 from ghapp.core.case import Case
 from ghapp.core.model import Milestone, Observation, Phase, Repository, Revision, Step, Verb
 from ghapp.core.trust import may_speak
+from ghapp.documents import config
+from ghapp.documents.compiled import Compiled, compile_documents
 from tests.core.builders import COMMIT, at, release_look, run_look
 from tests.examples import FOLDER
 

@@ -12,8 +12,8 @@ import pytest
 from rich.console import Console
 
 from ghapp import discovery, explain, explain_text
-from ghapp.config import load
 from ghapp.core.access import Person
+from ghapp.documents.config import load
 from ghapp.errors import ConfigError
 from ghapp.explain import Explained, Explainer
 from tests.adapters.flux import SHA, applied, chart, git, kustomization, oci

@@ -27,8 +27,8 @@ from ghapp.cli import checkrail
 from ghapp.core.model import Subject
 from ghapp.core.source import Adapter, Asked, Child, Context, Create, Patch, Plan, Resource
 from ghapp.demo.kube import KubeApi
+from ghapp.documents.kinds import GROUP, kinds
 from ghapp.errors import CheckrailError, ConfigError
-from ghapp.kinds import GROUP, kinds
 from tests import examples, generated
 
 ROOT = Path(__file__).parent.parent

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from ruamel.yaml import YAML
 
-from ghapp.kinds import GROUP, kinds
+from ghapp.documents.kinds import GROUP, kinds
 
 PLAYGROUND: Final = "playground"
 """A namespace that no TrustPolicy knows."""

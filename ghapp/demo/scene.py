@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import uuid4
 
-from ghapp import crds
 from ghapp.demo import documents, flux, flux_model, jobs, pods, shop, tekton, tekton_model
 from ghapp.demo.flux import BOT, GITOPS, SHOP, Charts
 from ghapp.demo.github import App, GitHub
 from ghapp.demo.kinds import COMMIT_NOTE, ENVIRONMENTS, definitions, notes_of
 from ghapp.demo.kube import KubeApi
 from ghapp.demo.script import HISTORY, Change, Fates, e2e_job, message_of, pipeline_run
+from ghapp.documents import crds
 
 Object = dict[str, Any]
 

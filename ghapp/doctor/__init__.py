@@ -10,15 +10,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from dataclasses import replace
 from typing import Any, Final
 
-from ghapp import config, discovery, rbac
+from ghapp import discovery, rbac
 from ghapp.app import clients
 from ghapp.core.source import Resource
 from ghapp.doctor import github as github_ward
 from ghapp.doctor.finding import Finding
+from ghapp.documents import config
+from ghapp.documents.kinds import Kind, kinds
 from ghapp.engine.kube import KubeClient, open_session
 from ghapp.engine.kube_config import from_kubeconfig
 from ghapp.errors import CheckrailError, ConfigError
-from ghapp.kinds import Kind, kinds
 from ghapp.kubeconfigs import find
 from ghapp.settings import Settings
 

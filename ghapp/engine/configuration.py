@@ -16,16 +16,16 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from ghapp import config
 from ghapp import log as logs
-from ghapp.compiled import Compiled, compile_documents
-from ghapp.config import Config, Declared, read_object
+from ghapp.documents import config
+from ghapp.documents.compiled import Compiled, compile_documents
+from ghapp.documents.config import Config, Declared, read_object
+from ghapp.documents.kinds import Kind
 from ghapp.engine.desk import Desk
 from ghapp.engine.kube_events import Changed, Event, Gone, Head, Listed, Malformed, Missing
 from ghapp.engine.kube_follow import Api, Pace, follow
 from ghapp.engine.providers import Providers
 from ghapp.errors import ConfigError
-from ghapp.kinds import Kind
 from ghapp.metrics import Metrics
 
 log = logs.get(__name__)

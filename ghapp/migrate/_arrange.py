@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ghapp.core.model import without_credentials
-from ghapp.documents import Steps, dotted
+from ghapp.documents.reading import Steps, dotted
 from ghapp.migrate._source import Fate, Note
 from ghapp.migrate._texts import LONGEST_NAME, name_of
 from ghapp.migrate._tool import GITHUB, Check, Draft, Json, Moved
 
 API_VERSION: Final = "checkrail.dev/v1alpha1"
 DEFAULT: Final = "default"
-"""The ClusterNotification of this name is the environment's own; see `ghapp.compiled`."""
+"""The ClusterNotification of this name is the environment's own; see `ghapp.documents.compiled`."""
 _KEPT: Final = frozenset({("ClusterNotification", "", DEFAULT)})
 _PROVIDERS: Final = frozenset({"Provider", "ClusterProvider"})
 

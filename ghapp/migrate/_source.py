@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from ghapp.core.model import without_credentials
-from ghapp.documents import Steps, dotted
+from ghapp.documents.reading import Steps, dotted
 
 LONGEST_NOTE: Final = 600
 """Characters; a value that is quoted may be long."""

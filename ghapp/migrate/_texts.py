@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from ghapp import cel, texts
+from ghapp import cel
 from ghapp.core.model import without_credentials
-from ghapp.documents import Steps
+from ghapp.documents import texts
+from ghapp.documents.reading import Steps
 from ghapp.errors import ConfigError
 from ghapp.migrate._go_template import NotTranslated, Vocabulary, translate
 from ghapp.migrate._source import Source

@@ -10,8 +10,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.scalarstring import LiteralScalarString, SingleQuotedScalarString
 
-from ghapp import documents
-from ghapp.documents import Steps
+from ghapp.documents import reading
+from ghapp.documents.reading import Steps
 from ghapp.migrate._arrange import Arranged, Section, Written
 from ghapp.migrate._source import Note, one_line
 
@@ -123,6 +123,6 @@ _OF_YAML_1_1: Final = re.compile(
 def _yaml() -> YAML:
     yaml = YAML()
     yaml.indent(mapping=2, sequence=4, offset=2)
-    yaml.width = documents.LONGEST  # a text is on one line, however long
+    yaml.width = reading.LONGEST  # a text is on one line, however long
     yaml.representer.ignore_aliases = lambda _: True
     return yaml

@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from ghapp.core.source import Resource
-from ghapp.documents import Steps
+from ghapp.documents.reading import Steps
 from ghapp.migrate._source import Source
 from ghapp.migrate._texts import (
     expression_problem,

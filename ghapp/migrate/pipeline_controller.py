@@ -6,7 +6,7 @@ It could promote by itself; checkrail promotes when a person asks for it.
 from typing import Final
 
 from ghapp.core.source import Resource
-from ghapp.documents import Steps
+from ghapp.documents.reading import Steps
 from ghapp.migrate._source import Source
 from ghapp.migrate._texts import without_empty
 from ghapp.migrate._tool import Around, Draft, Json, Page, Tool

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ghapp.core.source import Resource
-from ghapp.documents import Steps
+from ghapp.documents.reading import Steps
 from ghapp.migrate._go_template import Vocabulary
 from ghapp.migrate._source import Source
 from ghapp.migrate._texts import (

@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters import flux_helmrelease, job, tekton_pipelinerun
-from ghapp import config
 from ghapp.core import excerpts
 from ghapp.core import pods as read_pods
 from ghapp.core.excerpts import Piece
@@ -22,6 +21,7 @@ from ghapp.core.model import Observation, Phase
 from ghapp.core.source import Context
 from ghapp.demo import documents, flux, flux_model, jobs, pods, script, shop, tekton, tekton_model
 from ghapp.demo.tekton_model import SHOP_CI, Task
+from ghapp.documents import config
 
 Json = dict[str, Any]
 

@@ -6,8 +6,6 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from ghapp.compiled import compile_documents
-from ghapp.config import Config
 from ghapp.core.audience import Audience, Listening, Recipient
 from ghapp.core.decide import Rules, decide
 from ghapp.core.model import (
@@ -20,6 +18,8 @@ from ghapp.core.model import (
     SubjectType,
     Verb,
 )
+from ghapp.documents.compiled import compile_documents
+from ghapp.documents.config import Config
 
 T0 = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 COMMIT = "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567"

@@ -11,8 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ghapp.compiled import compile_documents
-from ghapp.config import Config
 from ghapp.core.audience import CLUSTER, LOCAL_FILE, NAMESPACE, Heard, hear, phase_before, selects
 from ghapp.core.case import Case
 from ghapp.core.decide import decide
@@ -21,6 +19,8 @@ from ghapp.core.model import Milestone, Observation, Phase, Verb
 from ghapp.core.notification import LabelSelector, Notification, NotificationSpec, seconds
 from ghapp.core.provider import Provider
 from ghapp.core.seen import Seen
+from ghapp.documents.compiled import compile_documents
+from ghapp.documents.config import Config
 from tests.core.builders import RULES, run_look
 
 BUILT_IN = ("github-check",)

@@ -16,9 +16,10 @@ import pytest
 from aiohttp import ClientSession, TCPConnector
 from aiohttp.test_utils import TestServer
 
-from ghapp import crds, rbac
+from ghapp import rbac
 from ghapp.demo.kube import KubeApi
-from ghapp.kinds import kinds
+from ghapp.documents import crds
+from ghapp.documents.kinds import kinds
 from tests import examples, generated
 from tests.demo.kube_client import APPLY, JSON_PATCH, STRATEGIC, Answer, Kube
 

@@ -16,8 +16,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from ghapp import crds, rbac
+from ghapp import rbac
 from ghapp.demo.kube import KubeApi
+from ghapp.documents import crds
 from tests import examples
 from tests.demo.kube_client import LIMIT
 

@@ -13,8 +13,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from ghapp import crds
 from ghapp.app import Checkrail
+from ghapp.documents import crds
 from tests.world import Consumer, World, until, world
 
 API = "checkrail.dev/v1alpha1"

@@ -10,11 +10,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from ghapp.compiled import Compiled
 from ghapp.core.audience import NAMESPACE
 from ghapp.core.moments import stamp
 from ghapp.core.notification import Notification, NotificationSpec
 from ghapp.core.provider import Provider
+from ghapp.documents.compiled import Compiled
+from ghapp.documents.kinds import kinds
 from ghapp.engine.configuration import Document, Standing
 from ghapp.engine.providers import Place, Tally
 from ghapp.engine.statuses import (
@@ -27,7 +28,6 @@ from ghapp.engine.statuses import (
     ready,
     status_of,
 )
-from ghapp.kinds import kinds
 from ghapp.ports import Backlog
 from tests.store.values import NOW, at
 

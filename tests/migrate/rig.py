@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from ghapp import config, discovery, documents, moving
+from ghapp import discovery, moving
+from ghapp.documents import config, reading
 from ghapp.migrate._source import Note
 from ghapp.migrate._tool import Options
 from ghapp.moving import Found, Result
@@ -39,7 +40,7 @@ def notes(result: Result) -> list[Note]:
 
 def documents_of(result: Result) -> dict[str, Any]:
     """Our documents, by kind and name; each has to be one."""
-    file = documents.parse(result.text.encode(), "result")
+    file = reading.parse(result.text.encode(), "result")
     assert not file.mistakes
     values = [document.value for document in file.documents]
     for value in values:

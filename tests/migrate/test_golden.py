@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from ghapp import config, moving
-from ghapp.documents import Steps, dotted
+from ghapp import moving
+from ghapp.documents import config
+from ghapp.documents.reading import Steps, dotted
 from ghapp.migrate._source import Fate, Source
 from ghapp.migrate._tool import Options
 from tests.migrate import rig

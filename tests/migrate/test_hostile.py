@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ghapp import config, documents, moving
+from ghapp import moving
+from ghapp.documents import config, reading
 from ghapp.errors import CheckrailError, ConfigError
 from ghapp.migrate._source import Source, one_line
 from ghapp.migrate._tool import Options
@@ -51,7 +52,7 @@ SOURCES = [
 def result_of(*sources: Source) -> Result:
     """Moved; what comes out can be read again, and says nothing secret."""
     result = moving.moved(Found(sources=sources), rig.TOOLS, Options())
-    file = documents.parse(result.text.encode(), "result")
+    file = reading.parse(result.text.encode(), "result")
     assert file.mistakes == ()
     for document in file.documents:
         assert document.mistakes == ()
@@ -62,7 +63,7 @@ def result_of(*sources: Source) -> Result:
     return result
 
 
-def places(value: Any, path: documents.Steps = ()) -> list[documents.Steps]:
+def places(value: Any, path: reading.Steps = ()) -> list[reading.Steps]:
     """Every value in it."""
     items = value.items() if isinstance(value, dict) else enumerate(value)
     return [
@@ -76,7 +77,7 @@ def _holds(value: Any) -> bool:
     return isinstance(value, dict | list)
 
 
-def put(value: Any, path: documents.Steps, new: Any) -> Any:
+def put(value: Any, path: reading.Steps, new: Any) -> Any:
     changed = copy.deepcopy(value)
     owner = changed
     for step in path[:-1]:

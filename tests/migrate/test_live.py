@@ -11,8 +11,9 @@ import pytest
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from ghapp import documents, moving
+from ghapp import moving
 from ghapp.demo.kube import KubeApi
+from ghapp.documents import reading
 from ghapp.errors import CheckrailError
 from ghapp.migrate._tool import Options
 from tests.engine.kube_rig import served
@@ -29,7 +30,7 @@ class Cluster:
 
     def add(self, case: str, *kinds: str) -> None:
         """Serves the kinds of a case, and creates its objects."""
-        file = documents.parse((rig.CASES / case).read_bytes(), case)
+        file = reading.parse((rig.CASES / case).read_bytes(), case)
         for document in file.documents:
             for value in document.value.get("items", [document.value]):
                 if not kinds or value["kind"] in kinds:

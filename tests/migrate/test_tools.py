@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from ghapp import config, moving
-from ghapp.compiled import compile_documents
+from ghapp import moving
 from ghapp.core import audience
 from ghapp.core.case import Case
 from ghapp.core.model import Observation
+from ghapp.documents import config
+from ghapp.documents.compiled import compile_documents
 from ghapp.migrate._tool import Options
 from tests.core.builders import release_look, run_look
 from tests.migrate import rig

@@ -20,8 +20,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from ghapp import config
 from ghapp.app import Checkrail
+from ghapp.documents import config
 from ghapp.http import utc_now
 from ghapp.store import open_store
 from tests.sim.brittle import Bomb, Brittle, Crash, hang_up

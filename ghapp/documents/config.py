@@ -15,16 +15,16 @@ from typing import Any, Final, TypeAlias
 import msgspec
 from msgspec import Struct, inspect
 
-from ghapp import documents, shape
 from ghapp.core import audience, pipeline
 from ghapp.core.access import AccessPolicy
 from ghapp.core.notification import Notification
 from ghapp.core.pipeline import Pipeline
 from ghapp.core.provider import Provider, provider_id
 from ghapp.core.trust import TrustPolicy
-from ghapp.documents import Document, File, Mistake
+from ghapp.documents import reading, shape
+from ghapp.documents.kinds import Kind, kinds, provider_types
+from ghapp.documents.reading import Document, File, Mistake
 from ghapp.errors import ConfigError
-from ghapp.kinds import Kind, kinds, provider_types
 
 SUFFIXES: Final = frozenset({".yaml", ".yml"})
 
@@ -114,11 +114,11 @@ def _files(path: Path) -> Iterator[File]:
         yield File(mistakes=(f"{path}: cannot be read: {error.strerror}",))
         return
     if inside is None:
-        yield documents.read(path)
+        yield reading.read(path)
         return
     for child in inside:
         if child.suffix in SUFFIXES and not child.name.startswith("."):
-            yield documents.read(child)
+            yield reading.read(child)
 
 
 @dataclass(slots=True)

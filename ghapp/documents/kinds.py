@@ -12,17 +12,18 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Struct
 
-from ghapp import discovery, document_rules, validations
+from ghapp import discovery
 from ghapp.core.access import AccessPolicySpec
 from ghapp.core.notification import NotificationSpec
 from ghapp.core.pipeline import PipelineSpec
 from ghapp.core.provider import AnyProviderSpec
 from ghapp.core.source import Resource
 from ghapp.core.trust import TrustPolicySpec
-from ghapp.document_status import DocumentStatus, ProviderStatus
-from ghapp.documents import Mistake
+from ghapp.documents import rules, validations
+from ghapp.documents.reading import Mistake
+from ghapp.documents.status import DocumentStatus, ProviderStatus
+from ghapp.documents.validations import Validation
 from ghapp.ports import SinkType
-from ghapp.validations import Validation
 
 GROUP: Final = "checkrail.dev"
 VERSION: Final = "v1alpha1"
@@ -127,7 +128,7 @@ def kinds() -> Mapping[str, Kind]:
                     "round."
                 ),
                 spec=TrustPolicySpec,
-                rules=document_rules.trust_policy,
+                rules=rules.trust_policy,
                 validations=validations.TRUST_POLICY,
                 namespaced=False,
                 columns=(
@@ -149,7 +150,7 @@ def kinds() -> Mapping[str, Kind]:
                     "write to the repository may do everything; several have all to be satisfied."
                 ),
                 spec=AccessPolicySpec,
-                rules=document_rules.access_policy,
+                rules=rules.access_policy,
                 namespaced=False,
                 columns=(
                     Column("Environments", ".spec.environments"),
@@ -164,9 +165,9 @@ def kinds() -> Mapping[str, Kind]:
                 short=("cpl",),
                 description="What is promoted, where to, and how.",
                 spec=PipelineSpec,
-                rules=document_rules.pipeline,
+                rules=rules.pipeline,
                 validations=validations.PIPELINE,
-                also=(document_rules.WEAVE,),
+                also=(rules.WEAVE,),
                 columns=(
                     Column("Kind", ".spec.appRef.kind"),
                     Column("App", ".spec.appRef.name"),
@@ -184,7 +185,7 @@ def _provider_blocks() -> Mapping[str, type[Struct]]:
 
 
 def _provider_rules(value: Mapping[str, Any]) -> Iterator[Mistake]:
-    return document_rules.provider(value, _provider_blocks())
+    return rules.provider(value, _provider_blocks())
 
 
 def _provider_kinds() -> tuple[Kind, Kind]:
@@ -253,7 +254,7 @@ def _notification_kinds() -> tuple[Kind, Kind]:
             short=("notif",),
             description=f"{what} About the runs of its own namespace.",
             spec=NotificationSpec,
-            rules=document_rules.notification,
+            rules=rules.notification,
             validations=validations.NOTIFICATION,
             columns=columns,
         ),
@@ -263,7 +264,7 @@ def _notification_kinds() -> tuple[Kind, Kind]:
             short=("cnotif",),
             description=f"{what} About the runs of all namespaces.",
             spec=NotificationSpec,
-            rules=document_rules.cluster_notification,
+            rules=rules.cluster_notification,
             validations=validations.CLUSTER_NOTIFICATION,
             namespaced=False,
             columns=columns,

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from msgspec import Struct, inspect
 
-from ghapp import meanings
-from ghapp.documents import Mistake, Steps
+from ghapp.documents import meanings
+from ghapp.documents.reading import Mistake, Steps
 
 _NAMES = {
     dict: "an object",

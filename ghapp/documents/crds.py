@@ -11,10 +11,11 @@ from typing import Any, Final, TypeAlias
 
 from msgspec import Struct, inspect
 
-from ghapp import meanings, rbac
-from ghapp.kinds import GROUP, VERSION, Column, Kind, kinds
+from ghapp import rbac
+from ghapp.documents import meanings
+from ghapp.documents.kinds import GROUP, VERSION, Column, Kind, kinds
+from ghapp.documents.validations import Validation
 from ghapp.rbac import Json
-from ghapp.validations import Validation
 
 
 def as_yaml(comment: str = "") -> str:

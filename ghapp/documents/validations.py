@@ -1,7 +1,7 @@
-"""What the API server itself refuses: those of the `document_rules` that CEL can say.
+"""What the API server itself refuses: those of the `rules` that CEL can say.
 
 They are rules of the CRDs (``x-kubernetes-validations``), so that `kubectl apply` says at once what
-would else be a condition later. The words are those of `document_rules`, which holds all rules.
+would else be a condition later. The words are those of `rules`, which holds all rules.
 Kubernetes spells names that are keywords of CEL or no names in it in its own way:
 ``__namespace__``, ``pull__dash__request``.
 https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#validation-rules
@@ -14,8 +14,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from ghapp import document_rules as rules
 from ghapp.core import problem_matcher
+from ghapp.documents import rules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

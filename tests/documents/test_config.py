@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import inspect
 
-from ghapp import config, document_rules, documents, shape
 from ghapp.core.pipeline import Pipeline, PipelineSpec
+from ghapp.documents import config, reading, rules, shape
 from ghapp.errors import ConfigError
 
 SHOP = """\
@@ -257,7 +257,7 @@ def test_an_environment_may_have_its_own_promotion(tmp_path: Path) -> None:
 
 
 def test_what_pipeline_controller_would_do_by_itself_is_not_done_in_silence(tmp_path: Path) -> None:
-    text = changed("checkrail.dev/v1alpha1", document_rules.WEAVE).replace("    manual: true\n", "")
+    text = changed("checkrail.dev/v1alpha1", rules.WEAVE).replace("    manual: true\n", "")
     (line,) = wrong(tmp_path, text)
     assert "shop.yaml:11:3: " in line
     assert "spec.promotion.manual: false (the default of pipelines.weave.works/v1alpha1)" in line
@@ -331,8 +331,8 @@ def test_what_cannot_be_read_is_told_to_the_character(
 
 @given(content=st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_any_bytes_are_documents_or_a_mistake(content: bytes) -> None:
-    file = documents.parse(content, "f")
-    assert all(isinstance(one, documents.Document) for one in file.documents)
+    file = reading.parse(content, "f")
+    assert all(isinstance(one, reading.Document) for one in file.documents)
     assert all(line.startswith("f") for line in file.mistakes)
 
 
@@ -351,7 +351,7 @@ def test_any_bytes_are_documents_or_a_mistake(content: bytes) -> None:
 def test_any_value_is_looked_through_to_its_end(value: object) -> None:
     found = list(shape.mistakes(value, inspect.type_info(PipelineSpec)))
     assert found, "no such value is a whole Pipeline"
-    assert all(documents.dotted(mistake.steps) or str(mistake) for mistake in found)
+    assert all(reading.dotted(mistake.steps) or str(mistake) for mistake in found)
 
 
 def test_a_map_has_a_bound_too(tmp_path: Path) -> None:
@@ -390,7 +390,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
 
 def test_a_file_above_a_mebibyte_is_refused_unread(tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_bytes(b"#" * (documents.LONGEST + 1))
+    (tmp_path / "a.yaml").write_bytes(b"#" * (reading.LONGEST + 1))
     assert mistakes(tmp_path) == ["a.yaml: is longer than 1 MiB; split it into several files"]
 
 

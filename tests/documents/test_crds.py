@@ -13,16 +13,16 @@ import kubernetes_validate
 import msgspec
 import pytest
 
-from ghapp import config, crds, meanings
 from ghapp.core.model import Value
 from ghapp.demo.kube import KubeApi, StatusError
+from ghapp.documents import config, crds, meanings
+from ghapp.documents.kinds import kinds
+from ghapp.documents.validations import Validation
 from ghapp.engine import statuses
 from ghapp.engine.configuration import Document
 from ghapp.engine.providers import Place, Tally
 from ghapp.errors import ConfigError
-from ghapp.kinds import kinds
 from ghapp.ports import Backlog
-from ghapp.validations import Validation
 from tests import examples
 from tests.examples import RIGHT, WRONG, Json, Wrong, document
 

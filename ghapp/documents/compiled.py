@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ghapp import cel, templates, texts
-from ghapp.config import Config
+from ghapp import cel, templates
 from ghapp.core.audience import BUILT_IN, Listening, in_order
 from ghapp.core.case import Case, Failed
 from ghapp.core.notification import Notification, NotificationSpec
 from ghapp.core.references import resolve
 from ghapp.core.rule import Facts, run_facts
 from ghapp.core.rule import Failed as NotEvaluated
+from ghapp.documents import texts
+from ghapp.documents.config import Config
 from ghapp.errors import RenderError
 
 DEFAULT: Final = "default"

@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
-from ghapp import cel, shape, texts
+from ghapp import cel
 from ghapp.core import problem_matcher
 from ghapp.core.notification import NotificationSpec, seconds
 from ghapp.core.problem_matcher import ProblemMatcher
-from ghapp.documents import Mistake, Steps
+from ghapp.documents import shape, texts
+from ghapp.documents.reading import Mistake, Steps
 from ghapp.errors import ConfigError
 
 WEAVE: Final = "pipelines.weave.works/v1alpha1"
