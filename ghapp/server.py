@@ -6,6 +6,7 @@ the signature holds.
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -36,8 +37,11 @@ _PICTURE: Final = {
     "X-Content-Type-Options": "nosniff",
 }
 """Also who opens it by itself runs nothing."""
+_EVENT: Final = re.compile(r"[a-z][a-z_]{0,99}")
+"""A name that GitHub has for an event, and never one that `ghapp.posting` has: whoever may sign for
+an App may not post as a cluster."""
 HEADER_LIMIT: Final = 200
-"""Characters of an event name or a delivery id that we store."""
+"""Characters of a delivery id that we store."""
 
 
 def _no_secrets(source: str) -> Sequence[Secret]:
@@ -105,7 +109,7 @@ class Server:
             raise Refused("the signature does not match", status=401)
         event = request.headers.get("X-GitHub-Event", "")
         guid = request.headers.get("X-GitHub-Delivery", "")
-        if not (_is_word(event) and _is_word(guid)):
+        if not (_EVENT.fullmatch(event) and _is_word(guid)):
             raise self._malformed("X-GitHub-Event or X-GitHub-Delivery is missing or no word")
         if not is_json_object(body):
             hint = "set the webhook's content type to application/json"

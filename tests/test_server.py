@@ -202,6 +202,8 @@ REFUSED: dict[str, tuple[bytes, dict[str, str | None], int, str]] = {
     "no event": (BODY, {"X-GitHub-Event": None}, 400, "malformed"),
     "no delivery id": (BODY, {"X-GitHub-Delivery": None}, 400, "malformed"),
     "an empty delivery id": (BODY, {"X-GitHub-Delivery": ""}, 400, "malformed"),
+    "an event of a cluster": (BODY, {"X-GitHub-Event": "tekton/default"}, 400, "malformed"),
+    "an event that is no name": (BODY, {"X-GitHub-Event": "Check-Run"}, 400, "malformed"),
     "a long event": (BODY, {"X-GitHub-Event": "e" * 201}, 400, "malformed"),
     "a long delivery id": (BODY, {"X-GitHub-Delivery": "d" * 201}, 400, "malformed"),
     "a delivery id that is no text": (BODY, {"X-GitHub-Delivery": "\udcff"}, 400, "malformed"),

@@ -77,6 +77,13 @@ VERB_OF: Final[Mapping[Action, Verb]] = {
     "ok-to-test": Verb.OK_TO_TEST,
 }
 """What each action does."""
+ASKED_ABOUT: Final[Mapping[Verb, tuple[Action, ...]]] = {
+    **ACTIONS,
+    Verb.RERUN: ("rerun", "reconcile"),
+    Verb.PROMOTE: ("promote", "approve"),
+}
+"""What has to be known of a person who asks for a verb: what may only be reconciled is not re-run,
+and whoever asks for a promotion may have a vote in it."""
 TEST: Final[tuple[Action, ...]] = ("test", "rerun")
 """A comment that runs something again: what is forbidden to the button is forbidden to it."""
 
@@ -99,7 +106,7 @@ class AccessRule(Written, frozen=True, kw_only=True):
     users: Annotated[tuple[Login, ...], Meta(max_length=500)] = ()
     """These people, by login."""
     owners: Annotated[tuple[OwnedPath, ...], Meta(max_length=20)] = ()
-    """Whoever owns one of these paths, as CODEOWNERS (or else OWNERS) of the base branch says."""
+    """Whoever owns one of these paths, by CODEOWNERS, or else OWNERS, of the default branch."""
     not_author: bool = False
     """Not who made the commit or the pull request."""
     approvals: Annotated[int, Meta(ge=1, le=20)] = 1
@@ -173,14 +180,20 @@ def needs(
     policies: Iterable[AccessPolicy], actions: tuple[Action, ...], place: Place
 ) -> tuple[Need, ...]:
     """Everything that a request has to satisfy."""
-    found = tuple(
+    return written(policies, actions, place) or (DEFAULT,)
+
+
+def written(
+    policies: Iterable[AccessPolicy], actions: tuple[Action, ...], place: Place
+) -> tuple[Need, ...]:
+    """What policies ask for; nothing, where none is about it."""
+    return tuple(
         Need(said_by=f"AccessPolicy {policy.name}", rule=rule)
         for policy in policies
         if _covers(policy.spec, place)
         for rule in policy.spec.rules
         if set(rule.actions) & set(actions)
     )
-    return found or (DEFAULT,)
 
 
 def judge(needed: Iterable[Need], person: Person, *, place: Place) -> str:

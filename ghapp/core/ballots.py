@@ -32,6 +32,8 @@ class Ballot(Value, frozen=True, kw_only=True):
     votes: tuple[Vote, ...] = ()
     lasting: bool = False
     """It is kept until it is taken back: a hold."""
+    asked: bool = False
+    """Somebody asked for it; where the person may not vote, nobody has said yes yet."""
 
     @property
     def voters(self) -> tuple[str, ...]:
@@ -49,9 +51,14 @@ def given(ballot: Ballot, login: str, at: datetime) -> Ballot:
 
 def emptied(ballot: Ballot) -> Ballot:
     """Used up, or taken back."""
-    if not ballot.votes:
+    if not (ballot.votes or ballot.asked):
         return ballot
-    return replace(ballot, votes=(), lasting=False, version=ballot.version + 1)
+    return replace(ballot, votes=(), lasting=False, asked=False, version=ballot.version + 1)
+
+
+def asked(ballot: Ballot) -> Ballot:
+    """Somebody asked for it who has no vote."""
+    return ballot if ballot.asked else replace(ballot, asked=True, version=ballot.version + 1)
 
 
 def hold_key(marker: str) -> str:

@@ -115,7 +115,7 @@ def closed_early(check: Check, at: datetime) -> Check:
         status="completed",
         conclusion=Conclusion.TIMED_OUT,
         title="It has not ended yet",
-        summary=f"{_CLOSED_EARLY}\n\n{check.summary}",
+        summary=markdown.cut_bytes(f"{_CLOSED_EARLY}\n\n{check.summary}", OUTPUT_LIMIT),
         completed_at=at,
         buttons=(),
     )

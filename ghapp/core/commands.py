@@ -71,8 +71,10 @@ def concerned(command: Press | RerunAll, targets: tuple[Target, ...]) -> list[Ta
     if isinstance(command, Press):
         return ours
     # Re-run all: of each check the newest run, once it has finished.
-    newest = {check_name(target.seen): target for target in ours}
-    return [target for target in newest.values() if target.seen.look.phase.finished]
+    newest = {target.seen.series: target for target in ours}
+    ended = [target for target in newest.values() if target.seen.look.phase.finished]
+    failed = [target for target in ended if not target.seen.look.fine]
+    return failed if command.failed and failed else ended
 
 
 # -- the merge queue -----------------------------------------------------------------------------
@@ -137,11 +139,6 @@ def _given_up(
 
 
 # -- small things --------------------------------------------------------------------------------
-
-
-def check_name(seen: Seen) -> str:
-    """As GitHub shows it: documents may have given it another one than the adapter did."""
-    return seen.check.name if seen.check else seen.look.check_name
 
 
 def _newest(changed: tuple[Ballot, ...]) -> dict[str, Ballot]:

@@ -85,6 +85,8 @@ class Said:
     word: Word | None
     """None: `problem` says what is wrong."""
     argument: str = ""
+    about: Word | None = None
+    """The word that was written, also where something is wrong with what stands behind it."""
     explicit: bool = False
     """It is addressed to us by name."""
     problem: str = ""
@@ -108,37 +110,57 @@ def _usage(word: Word, form: Form) -> str:
     return f"/{word} {form.argument}".rstrip()
 
 
-_FENCE: Final = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
+_LINE_END: Final = re.compile(r"\r\n|\n|\r")
+"""What ends a line in Markdown; Python knows more, with which a line could hide in a quote."""
+_ITEM: Final = r"(?P<item>(?:(?:[-+*]|[0-9]{1,9}[.)]) {1,4}){0,9})"
+_FENCE: Final = re.compile(rf" {{0,3}}{_ITEM}(?P<fence>`{{3,}}|~{{3,}})(?P<info>.*)")
+_CODE: Final = re.compile(r"(`+)[^`]+\1")
+_HIDING: Final = re.compile(r"<!--|-->")
 _INDENTED: Final = re.compile(r"(?: {4}| {0,3}\t)")
 
 
 def _lines(text: str) -> Iterator[str]:
     """Lines that are the author's own words: no code, no quotes, nothing that is not shown."""
-    fence, hidden = "", False
-    for line in text.splitlines():
+    fence, hidden = None, False
+    for line in _LINE_END.split(text):
         if fence:
-            if _closes(line, fence):
-                fence = ""
-            continue
-        if hidden or "<!--" in line:
-            hidden = "-->" not in (line if hidden else line.partition("<!--")[2])
-            continue
-        if opened := _opens(line):
-            fence = opened
-        elif not _INDENTED.match(line) and not line.lstrip().startswith(">"):
+            fence = None if _closes(line, fence) else fence
+        elif hidden or "<!--" in line:
+            hidden, shown = _hides(line, hidden)
+            if shown:
+                yield line
+        elif not (fence := _opens(line)) and _is_own(line):
             yield line
 
 
-def _opens(line: str) -> str:
+def _is_own(line: str) -> bool:
+    return not _INDENTED.match(line) and not line.lstrip().startswith(">")
+
+
+def _opens(line: str) -> re.Match[str] | None:
     found = _FENCE.fullmatch(line)
-    if found is None or (found[1][0] == "`" and "`" in found[2]):
-        return ""
-    return found[1]
+    if found is None or (found["fence"][0] == "`" and "`" in found["info"]):
+        return None
+    return found
 
 
-def _closes(line: str, fence: str) -> bool:
-    bare = line.strip()
-    return len(bare) >= len(fence) and set(bare) == {fence[0]} and not _INDENTED.match(line)
+def _closes(line: str, opened: re.Match[str]) -> bool:
+    bare, fence = line.strip(), opened["fence"]
+    deep = _INDENTED.match(line) and not opened["item"]  # what is in a list is indented
+    return len(bare) >= len(fence) and set(bare) == {fence[0]} and not deep
+
+
+def _hides(line: str, hidden: bool) -> tuple[bool, bool]:
+    """Whether the next line is in an HTML comment, and whether nothing of this one is.
+
+    What looks like one in a code span is none; where a backslash may stand before a backtick, we do
+    not look for code: rather is a command overlooked than one done that nobody saw.
+    """
+    plain = line if hidden or "\\" in line else _CODE.sub("", line)
+    shown = not hidden and "<!--" not in plain
+    for mark in _HIDING.findall(plain):
+        hidden = mark == "<!--"
+    return hidden, shown and _is_own(line)
 
 
 def _read(line: str) -> Said | None:
@@ -159,8 +181,8 @@ def _read(line: str) -> Said | None:
     argument = " ".join(rest.split())
     problem = _wrong(word, argument)
     if problem:
-        return Said(word=None, explicit=explicit, problem=problem, text=shown)
-    return Said(word=word, argument=argument, explicit=explicit, text=shown)
+        return Said(word=None, about=word, explicit=explicit, problem=problem, text=shown)
+    return Said(word=word, about=word, argument=argument, explicit=explicit, text=shown)
 
 
 def _unknown(name: str) -> str:

@@ -129,22 +129,35 @@ class Deed:
         if holders:
             raise Refused(f"{place} is held by {holders[0]}; release it first")
         key = _promotion_key(following, seen.look.version)
-        if self.wish.verb is Verb.APPROVE and not self._ballot(key).votes:
-            raise Refused(f"nothing waits for an approval to go to {place}")
-        needed = self._votes_needed()
-        ballot, count = self._vote(key, needed)
-        if count < needed:
+        waiting = self._ballot(key)
+        if self.wish.verb is Verb.APPROVE and not (waiting.votes or waiting.asked):
+            return self._settled(f"nothing waits for an approval to go to {place}")
+        may_vote, needed = self._votes_needed()
+        if may_vote:
+            ballot, count = self._vote(key, needed)
+        else:
+            after, count = ballots.asked(waiting), len(waiting.votes)
+            ballot = after if after is not waiting else None
+        if not may_vote or count < needed:
             gate = Gate(environment=place, votes=count, needed=needed)
             return self._counted(ballot, count, needed, gate)
         effect = self._promotion(following, seen.look.version, Verb.PROMOTE)
         return self._on_its_way(effect, ballot)
 
-    def _votes_needed(self) -> int:
-        """Whoever asks first and whoever approves are counted by the same rules."""
+    def _votes_needed(self) -> tuple[bool, int]:
+        """Whether this person has a vote, and how many there have to be.
+
+        Whoever may promote has one, unless rules about *approve* ask for somebody else.
+        """
         place = place_of(Verb.APPROVE, self.seen.look, self.rules)
         assert place is not None
-        found = access.needs(self.rules.access, access.ACTIONS[Verb.APPROVE], place)
-        return access.approvals(found)
+        rules, person = self.rules.access, self.facts.person
+        needed = access.approvals(access.needs(rules, access.ACTIONS[Verb.APPROVE], place))
+        try:
+            access.judge(access.written(rules, ("approve",), place), person, place=place)
+        except Refused:
+            return False, needed
+        return True, needed
 
     def _roll_back(self, needed: int) -> Outcome:
         home = own_environment(self.seen.look, self.rules.pipelines)
@@ -191,13 +204,23 @@ class Deed:
         ballot = self._ballot(ballots.hold_key(following.marker))
         if self.wish.verb is Verb.UNHOLD:
             if not ballot.votes:
-                raise Refused(f"nobody holds {following.environment.name}")
+                return self._settled(f"nobody holds {following.environment.name}")
             return self._changed(ballots.emptied(ballot), None, f"{self.who} released {place}.")
         if ballot.votes:
             raise Refused(f"{ballot.voters[0]} holds {following.environment.name} already")
+        if self.seen.closed:
+            raise Refused("another version runs here by now; hold it on that one's check")
         after = replace(self._given(ballot), lasting=True)
         gate = Gate(environment=following.environment.name, held=self.facts.person.login)
         return self._changed(after, gate, f"{self.who} holds {place}: nothing is promoted there.")
+
+    def _settled(self, reason: str) -> Outcome:
+        """What this check still shows was settled on the check of another object that leads there:
+        it is not shown any more. Where nothing is shown, the person is wrong."""
+        gate = self.seen.gate
+        if gate is None or not (gate.held or gate.waiting):
+            raise Refused(reason)
+        return self._changed(None, None, f"{self.who}: {markdown.text(reason)} any more.")
 
     # -- ballots -------------------------------------------------------------------------------
 
@@ -211,7 +234,8 @@ class Deed:
         """The ballot as it is afterwards, and how many have voted; the last vote uses it up."""
         ballot = self._ballot(key)
         if needed <= 1:
-            return (ballots.emptied(ballot) if ballot.votes else None), 1
+            after = ballots.emptied(ballot)
+            return (after if after is not ballot else None), 1
         after = self._given(ballot)
         count = len(after.votes)
         if count >= needed:
@@ -221,9 +245,10 @@ class Deed:
     def _counted(
         self, ballot: Ballot | None, count: int, needed: int, gate: Gate | None
     ) -> Outcome:
-        said = f"{self.who} asked to {DOING[self.wish.verb]}: {count} of {needed} approvals."
+        plural = "" if needed == 1 else "s"
+        said = f"{self.who} asked to {DOING[self.wish.verb]}: {count} of {needed} approval{plural}."
         if ballot is None:
-            said = f"{self.who} has asked already: {count} of {needed} approvals."
+            said = f"{self.who} has asked already: {count} of {needed} approval{plural}."
         return self._changed(ballot, gate, said)
 
     def _changed(self, ballot: Ballot | None, gate: Gate | None, said: str) -> Outcome:

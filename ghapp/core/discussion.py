@@ -15,12 +15,11 @@ from ghapp.core import access, ballots, comments, markdown
 from ghapp.core.access import Action, Place
 from ghapp.core.audit import Audited
 from ghapp.core.ballots import Ballot
-from ghapp.core.commands import check_name
 from ghapp.core.comments import Said, Word
 from ghapp.core.decide import NOTHING, Decision, Rules
 from ghapp.core.effects import Answer, React, Reply
 from ghapp.core.judgement import judged
-from ghapp.core.model import Conclusion, Phase, Repository, Verb
+from ghapp.core.model import Repository, Verb
 from ghapp.core.moments import stamp
 from ghapp.core.pipeline import next_environment, own_environment
 from ghapp.core.seen import Seen
@@ -54,8 +53,8 @@ def for_us(said: Iterable[Said], rows: Sequence[Seen], rules: Rules) -> tuple[Sa
         one
         for one in said
         if one.explicit
-        or (rows and one.word not in _PLACED)
-        or (one.word in _PLACED and any(_is_about(one, row, rules) for row in rows))
+        or (rows and one.about not in _PLACED)
+        or (one.about in _PLACED and any(_is_about(one, row, rules) for row in rows))
     )
 
 
@@ -123,9 +122,8 @@ def asked_about(
             found += [(access.ACTIONS[Verb.OK_TO_TEST], place) for place in places]
         elif one.word and one.word in VERBS:
             verb, actions = VERBS[one.word]
-            more: tuple[Action, ...] = ("reconcile",) if verb is Verb.RERUN else ()
             places = [place for row in known if (place := place_of(verb, row.look, rules))]
-            found += [((*actions, *more), place) for place in places]
+            found += [((*actions, *access.ASKED_ABOUT[verb]), place) for place in places]
     return found
 
 
@@ -144,8 +142,8 @@ def _places(command: Comment, rows: Iterable[Seen]) -> list[Place]:
 
 
 def _is_about(said: Said, seen: Seen, rules: Rules) -> bool:
-    assert said.word is not None
-    about, _ = _ABOUT[said.word]
+    assert said.about is not None
+    about, _ = _ABOUT[said.about]
     return about(seen, said.argument, rules)
 
 
@@ -161,7 +159,7 @@ _About = Callable[[Seen, str, Rules], bool]
 
 
 def _named(seen: Seen, name: str) -> bool:
-    return not name or name in (check_name(seen), seen.look.check_name, seen.look.name)
+    return not name or name in (seen.check_name, seen.look.check_name, seen.look.name)
 
 
 def _finished(seen: Seen, name: str, rules: Rules) -> bool:
@@ -172,11 +170,7 @@ def _finished(seen: Seen, name: str, rules: Rules) -> bool:
 
 def _failed(seen: Seen, name: str, rules: Rules) -> bool:
     look = seen.look
-    fine = look.phase is Phase.SUCCEEDED or look.conclusion in _HARMLESS
-    return _finished(seen, name, rules) and look.phase.finished and not fine
-
-
-_HARMLESS: Final = frozenset({Conclusion.NEUTRAL, Conclusion.SKIPPED})
+    return _finished(seen, name, rules) and look.phase.finished and not look.fine
 
 
 def _going(seen: Seen, name: str, rules: Rules) -> bool:
@@ -243,14 +237,16 @@ class _Talk:
                 self._one(said, word, target)
 
     def _newest(self) -> Iterator[Target]:
-        """Of each check the newest run that counts."""
-        newest = {check_name(target.seen): target for target in self.facts.targets}
-        yield from newest.values()
+        """Of each check the newest run, and whatever still runs."""
+        newest = {target.seen.series: target for target in self.facts.targets}
+        for target in self.facts.targets:
+            if target is newest[target.seen.series] or not target.seen.look.phase.finished:
+                yield target
 
     def _one(self, said: Said, word: Word, target: Target) -> None:
         verb, actions = VERBS[word]
         line = len(self.lines)
-        name = markdown.code(check_name(target.seen), 100)
+        name = markdown.code(target.seen.check_name, 100)
         words = f"{said.text}: {name}"
         wish = Wish(
             verb=verb,
@@ -315,8 +311,10 @@ class _Talk:
         head = self.pull.head
         if wanted and not head.startswith(wanted):
             raise Refused(f"the newest commit is {head[:7]}, not {wanted[:40]}")
+        if wanted and head != wanted:  # a few digits are soon forged
+            raise Refused(f"write the whole commit, if it is this one: /ok-to-test {head}")
         if not wanted and not any(self._was_there(target.seen) for target in self.facts.targets):
-            raise Refused(f"say which commit you have looked at: /ok-to-test {head[:7]}")
+            raise Refused(f"say which commit you have looked at: /ok-to-test {head}")
 
     def _was_there(self, seen: Seen) -> bool:
         """A run of the newest commit that is older than the comment: so is the commit."""

@@ -129,5 +129,5 @@ def _check_tested(pull: Pull, revision: Revision, facts: Facts) -> None:
     if ballot is None or not ballot.votes:
         raise Refused(
             f"pull request {pull.number} is by {pull.author}, who may not write here; look at it,"
-            f" and if it does no harm, comment /ok-to-test {pull.head[:7]}"
+            f" and if it does no harm, comment /ok-to-test {pull.head}"
         )

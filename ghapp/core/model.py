@@ -66,6 +66,9 @@ class Conclusion(StrEnum):
     ACTION_REQUIRED = "action_required"
 
 
+_HARMLESS: Final = frozenset({Conclusion.NEUTRAL, Conclusion.SKIPPED})
+
+
 class SubjectType(StrEnum):
     """Which CDEvents subject tells of this source."""
 
@@ -282,3 +285,8 @@ class Observation(Value, frozen=True, kw_only=True):
     saw it run. Empty: not known."""
     verbs: tuple[Verb, ...] = ()
     """What may be asked of it in this state."""
+
+    @property
+    def fine(self) -> bool:
+        """Whether it ended in a way that satisfies a required check."""
+        return self.phase is Phase.SUCCEEDED or self.conclusion in _HARMLESS

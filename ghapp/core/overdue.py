@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from ghapp.core import checks
 from ghapp.core.decide import NOTHING, Decision, Rules, set_check
+from ghapp.core.model import Observation
 from ghapp.core.seen import Seen
 
 PATIENCE: Final = timedelta(days=13)
@@ -23,7 +24,8 @@ def overdue(before: Seen, *, at: datetime, rules: Rules) -> Decision:
     look, check = before.look, before.check
     if check is None or look.revision is None or check.status == "completed" or before.overdue:
         return NOTHING
-    if at - look.created < PATIENCE:
+    began = _began(look)
+    if began is None or at - began < PATIENCE:
         return NOTHING
     closed = checks.closed_early(check, at)
     after = replace(
@@ -36,3 +38,9 @@ def overdue(before: Seen, *, at: datetime, rules: Rules) -> Decision:
     return Decision(
         seen=(after,), effects=(set_check(before, after, closed, look.revision, rules),)
     )
+
+
+def _began(look: Observation) -> datetime | None:
+    """Not before its check. A long-lived object may roll out what was made long ago, so only when
+    it began to tells; None: it has not, or nobody knows."""
+    return look.started if look.living else look.created

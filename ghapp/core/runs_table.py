@@ -4,6 +4,7 @@ A row for each check, the newest run of each; what failed comes first. The comme
 marker that nobody sees, by which it is found again.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -98,7 +99,7 @@ _Run = tuple[Seen, Check]
 
 def _newest(rows: Iterable[Seen]) -> Sequence[_Run]:
     """The run that each check is about now."""
-    found = {row.check.name: (row, row.check) for row in rows if row.check is not None}
+    found = {row.series: (row, row.check) for row in rows if row.check is not None}
     return tuple(found.values())
 
 
@@ -121,8 +122,9 @@ def _counts(runs: Sequence[_Run]) -> str:
 
 def _table(runs: Sequence[_Run]) -> str:
     shown, left = list(_HEAD), _TABLE_LIMIT
+    names = Counter(check.name for _, check in runs)
     for index, run in enumerate(runs):
-        row = _row(run)
+        row = _row(run, alone=names[run[1].name] == 1)
         left -= len(row.encode()) + 1
         if left < 0:
             shown.append(f"| | … and {len(runs) - index} more | | |")
@@ -131,10 +133,11 @@ def _table(runs: Sequence[_Run]) -> str:
     return "\n".join(shown)
 
 
-def _row(run: _Run) -> str:
-    _, check = run
+def _row(run: _Run, *, alone: bool) -> str:
+    seen, check = run
+    where = "" if alone else f" ({markdown.text(seen.look.subject.namespace, 63)})"
     title = markdown.text(without_credentials(check.title), checks.TITLE_LIMIT)
-    return f"| {_kind(run).icon} | {_link(check)} | {title} | {_took(check)} |"
+    return f"| {_kind(run).icon} | {_link(check)}{where} | {title} | {_took(check)} |"
 
 
 def _link(check: Check) -> str:

@@ -80,6 +80,18 @@ class Seen(Value, frozen=True, kw_only=True):
     """A long-lived object went on to another revision, or is gone: nothing more will come."""
 
     @property
+    def check_name(self) -> str:
+        """As GitHub shows it: documents may have given it another one than the adapter did."""
+        return self.check.name if self.check else self.look.check_name
+
+    @property
+    def series(self) -> tuple[str, str, str, str]:
+        """What later runs of the same thing have in common: checks of one name may be those of two
+        namespaces."""
+        subject = self.look.subject
+        return subject.cluster, subject.namespace, subject.kind, self.check_name
+
+    @property
     def open(self) -> bool:
         """Whether more may come: an end that is due, or the next turn of a long-lived object."""
         return not self.closed and (self.look.living or not self.look.phase.finished)

@@ -39,7 +39,7 @@ def verify(body: bytes, signature: str, secrets: Sequence[bytes]) -> bool:
 
 ALL_RUNS: Final = "checkrail.dev/all"
 """What the ``external_id`` of a check that sums up all runs of a commit begins with: *Re-run* on it
-means all of them."""
+means those that failed, or all of them if none did."""
 
 
 class Press(Value, frozen=True, kw_only=True):
@@ -60,12 +60,14 @@ class Press(Value, frozen=True, kw_only=True):
 
 
 class RerunAll(Value, frozen=True, kw_only=True):
-    """Somebody clicked *Re-run all checks* on a commit."""
+    """Somebody clicked *Re-run all checks* on a commit, or *Re-run* on the check of all runs."""
 
     commit: str
     app: int
     repository: str
     login: str
+    failed: bool = False
+    """If any failed, those only: *Re-run failed checks* is about the check of all runs, too."""
     formerly: frozenset[str] = frozenset()
 
 
@@ -275,7 +277,11 @@ def _all_runs(
     if identifier != "rerun":
         return None  # it has no buttons of its own
     return RerunAll(
-        commit=run.head_sha, app=app, repository=repository.full_name, login=sender.login
+        commit=run.head_sha,
+        app=app,
+        repository=repository.full_name,
+        login=sender.login,
+        failed=True,
     )
 
 

@@ -64,8 +64,6 @@ class Pull:
     author: str
     author_role: str = "none"
     """Of the author, on the repository; none, as long as nobody asked."""
-    base: str = ""
-    """The branch that it shall go into."""
     open: bool = True
     trial: str = ""
     """The commit that merges it for trial, or has merged it."""

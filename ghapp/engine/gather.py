@@ -137,7 +137,6 @@ class People:
             number=number,
             head=str(found["head"]["sha"]),
             author=str((found.get("user") or {}).get("login", "")),
-            base=str((found.get("base") or {}).get("ref", "")),
             open=found.get("state") == "open",
             trial=str(found.get("merge_commit_sha") or ""),
             merged=bool(found.get("merged")),
@@ -156,24 +155,23 @@ class People:
         return replace(pull, author_role=role)
 
     async def person(
-        self, login: str, inquiry: Inquiry, *, commit: str, pull: Pull | None
+        self, login: str, inquiry: Inquiry, *, commit: str, pulls: Iterable[Pull]
     ) -> Person:
-        """Somebody who asks, as far as policies ask about them."""
+        """Somebody who asks, as far as policies ask about them; `pulls` are those of the commit."""
         unknown: dict[str, str] = {}
-        base = pull.base if pull else ""
         teams = {team for team in inquiry.teams if await self._is_in(team, login, unknown)}
-        owns = {path for path in inquiry.owners if await self._owns(path, base, login, unknown)}
+        owns = {path for path in inquiry.owners if await self._owns(path, login, unknown)}
         return Person(
             login=login,
             role=await self.role(login),
             teams=frozenset(team.lower() for team in teams),
             owns=frozenset(owns),
-            authors=await self._authors(commit, pull) if inquiry.authors else None,
+            authors=await self._authors(commit, pulls) if inquiry.authors else None,
             unknown=unknown,
         )
 
-    async def _authors(self, commit: str, pull: Pull | None) -> frozenset[str] | None:
-        """Who made a commit and its pull request; None where GitHub cannot say whose it is."""
+    async def _authors(self, commit: str, pulls: Iterable[Pull]) -> frozenset[str] | None:
+        """Who made a commit and its pull requests; None where GitHub cannot say whose it is."""
         try:
             found = await self._get(f"{self.repository.api_path}/commits/{quote(commit, safe='')}")
         except Reject as error:
@@ -183,7 +181,9 @@ class People:
         author = str(((found or {}).get("author") or {}).get("login", "")).lower()
         if not author:
             return None
-        return frozenset({author, pull.author.lower()} if pull else {author})
+        listed = await self._get(f"{self.repository.api_path}/commits/{quote(commit)}/pulls") or ()
+        others = {str((pull.get("user") or {}).get("login", "")).lower() for pull in listed}
+        return frozenset({author, *(pull.author.lower() for pull in pulls), *others} - {""})
 
     async def _is_in(self, team: str, login: str, unknown: dict[str, str]) -> bool:
         key = (team.lower(), login.lower())
@@ -205,10 +205,10 @@ class People:
 
     # -- owners --------------------------------------------------------------------------------
 
-    async def _owns(self, path: str, base: str, login: str, unknown: dict[str, str]) -> bool:
-        """By CODEOWNERS, else by OWNERS, of the base branch: nobody writes oneself into those in a
-        pull request. Where there is none, the default branch is the base."""
-        for owner in await self._owners(path, base):
+    async def _owns(self, path: str, login: str, unknown: dict[str, str]) -> bool:
+        """By CODEOWNERS, else by OWNERS, of the default branch: whoever may write could make any
+        other one, and name oneself in it."""
+        for owner in await self._owners(path):
             if "/" in owner:
                 if await self._is_in(owner, login, unknown):
                     return True
@@ -216,23 +216,22 @@ class People:
                 return True
         return False
 
-    async def _owners(self, path: str, base: str) -> Sequence[str]:
+    async def _owners(self, path: str) -> Sequence[str]:
         for place in owners.CODEOWNERS:
-            text = await self._file(place, base, owners.FILE_LIMIT)
+            text = await self._file(place, owners.FILE_LIMIT)
             if text is not None:
                 return owners.code_owners(text, path)
         files = [
-            _yaml(await self._file(f"{folder}/OWNERS" if folder else "OWNERS", base, YAML_LIMIT))
+            _yaml(await self._file(f"{folder}/OWNERS" if folder else "OWNERS", YAML_LIMIT))
             for folder in owners.folders(path)[-FOLDERS_LIMIT:]
         ]
         if not any(files):
             return ()
-        return owners.approvers(files, _yaml(await self._file("OWNERS_ALIASES", base, YAML_LIMIT)))
+        return owners.approvers(files, _yaml(await self._file("OWNERS_ALIASES", YAML_LIMIT)))
 
-    async def _file(self, path: str, base: str, limit: int) -> str | None:
-        """A file of a branch; None: there is none, or it is no text of that size."""
-        ref = f"?ref={quote(base, safe='')}" if base else ""
-        found = await self._get(f"{self.repository.api_path}/contents/{quote(path)}{ref}")
+    async def _file(self, path: str, limit: int) -> str | None:
+        """A file of the default branch; None: there is none, or it is no text of that size."""
+        found = await self._get(f"{self.repository.api_path}/contents/{quote(path)}")
         if not isinstance(found, Mapping) or int(found.get("size", 0)) > limit:
             return None
         try:

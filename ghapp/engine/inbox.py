@@ -106,10 +106,13 @@ class Inbox:
                 await self._postpone(delivery, Retry(f"unexpected {type(error).__name__}"))
 
     async def _work(self, delivery: Delivery) -> None:
-        if is_posted(delivery.event):
+        if is_posted(delivery.event) and not delivery.source:  # no App speaks for a cluster
             await self.postbox.work(delivery)
             return
         command, requests = self._read(delivery), self._requests(delivery)
+        asked = isinstance(command, Press | RerunAll | Comment)
+        if asked and self.desk.clock() - delivery.received > GIVE_UP:
+            raise Reject("it was asked for more than a day ago, and came only now")
         match command:
             case Press() | RerunAll():
                 await requests.click(command, delivery)

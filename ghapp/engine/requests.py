@@ -19,7 +19,6 @@ from msgspec.structs import replace as with_fields
 
 from ghapp import log as logs
 from ghapp.core import access, commands, comments, discussion
-from ghapp.core.access import Action
 from ghapp.core.comments import Said
 from ghapp.core.decide import NOTHING, Decision
 from ghapp.core.model import ANYWHERE, Repository, Verb
@@ -135,14 +134,15 @@ class Requests:
         if not rows:
             return None
         people = People(github=self.github, repository=_repository(command.repository))
-        pulls = await _pulls(people, rows) if verb in AGAIN else {}
         rules = self.desk.rules
         places = [place_of(verb, row.look, rules) for row in rows]
-        asked = inquiry(((_actions(verb), place) for place in places if place), rules)
-        pull = next(iter(pulls.values()), None)
+        asked = inquiry(((access.ASKED_ABOUT[verb], place) for place in places if place), rules)
+        pulls = await _pulls(people, rows) if verb in AGAIN or asked.authors else {}
         return Facts(
             app=command.app,
-            person=await people.person(command.login, asked, commit=command.commit, pull=pull),
+            person=await people.person(
+                command.login, asked, commit=command.commit, pulls=pulls.values()
+            ),
             targets=(),
             guid=delivery.guid,
             at=delivery.received,
@@ -233,7 +233,7 @@ class Requests:
         asked = inquiry(discussion.asked_about(command, heard.said, heard.rows, rules), rules)
         return Facts(
             app=await self.github.identify(),
-            person=await people.person(command.login, asked, commit=pull.head, pull=pull),
+            person=await people.person(command.login, asked, commit=pull.head, pulls=[pull]),
             targets=(),
             guid=delivery.guid,
             at=delivery.received,
@@ -311,12 +311,6 @@ def _asked_for(command: Command | None, meant: Sequence[Said]) -> Iterable[Verb]
         return discussion.verbs(meant)
     verb = commands.verb_of(command) if isinstance(command, Press | RerunAll) else None
     return (verb,) if verb else ()
-
-
-def _actions(verb: Verb) -> tuple[Action, ...]:
-    """What may only be reconciled is not re-run: see `core.wishes`."""
-    found = access.ACTIONS[verb]
-    return (*found, "reconcile") if verb is Verb.RERUN else found
 
 
 async def _pulls(people: People, rows: Sequence[Seen]) -> dict[int, Pull]:

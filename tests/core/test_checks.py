@@ -89,11 +89,37 @@ def test_whatever_the_text_the_check_keeps_githubs_limits(
 ) -> None:
     steps = tuple(Step(name=name, phase=Phase.FAILED, detail=detail) for name in names)
     check = render(run_look(Phase.FAILED, steps=steps, message=message, check_name=detail or "x"))
-    assert len(check.summary.encode()) <= checks.OUTPUT_LIMIT
+    for shown in (check, checks.closed_early(check, T0)):
+        assert len(shown.summary.encode()) <= checks.OUTPUT_LIMIT
     assert len(check.title) <= checks.TITLE_LIMIT
     assert "\n" not in check.title
     assert len(check.name) <= checks.NAME_LIMIT
     assert len(check.buttons) <= checks.BUTTONS_LIMIT
+
+
+def test_what_is_closed_early_has_room_for_the_reason() -> None:
+    steps = tuple(Step(name=f"{n:0120}", phase=Phase.RUNNING) for n in range(2_000))
+    words = Presentation(summary="x" * 20_000)
+    check = render(run_look(steps=steps, message="m" * 2_000), presentation=words)
+    closed = checks.closed_early(check, T0)
+    assert len(closed.summary.encode()) <= checks.OUTPUT_LIMIT
+    assert closed.summary.startswith("> It has not ended yet.")
+
+
+def test_each_step_is_a_row_with_its_duration_and_what_hurts_is_the_first() -> None:
+    steps = (
+        Step(name="build", phase=Phase.SUCCEEDED, started=at(1), finished=at(63)),
+        Step(name="test", phase=Phase.FAILED, started=at(63), finished=at(152), detail="exit 1"),
+        Step(name="publish", phase=Phase.CANCELLED, skipped=True),
+    )
+    rows = render(run_look(Phase.FAILED, steps=steps)).summary.splitlines()
+    assert [row for row in rows if row.startswith("|")] == [
+        "| | Step | Duration | Detail |",
+        "|---|---|---|---|",
+        "| ❌ | test | 1m 29s | exit 1 |",
+        "| ✅ | build | 1m 2s |  |",
+        "| ⏭️ | publish |  |  |",
+    ]
 
 
 def test_two_thousand_steps_fit_and_the_rest_is_counted() -> None:

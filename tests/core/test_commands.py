@@ -166,16 +166,17 @@ def test_without_a_pipeline_there_is_nowhere_to_promote_to() -> None:
     assert "no Pipeline document" in answer(decision)
 
 
-def test_rerun_all_repeats_the_newest_finished_run_of_each_check() -> None:
-    def named(name: str, phase: Phase, check: str) -> Observation:
-        look = run_look(phase, check_name=check)
-        return replace(look, subject=replace(look.subject, name=name, uid=name))
+def run_named(name: str, phase: Phase, check: str) -> Observation:
+    look = run_look(phase, check_name=check)
+    return replace(look, subject=replace(look.subject, name=name, uid=name))
 
+
+def test_rerun_all_repeats_the_newest_finished_run_of_each_check() -> None:
     all_of_it = RerunAll(commit=COMMIT, app=APP, repository="ACME/Shop", login="dev")
     given = facts(
-        named("old", Phase.FAILED, "tekton / a"),
-        named("new", Phase.SUCCEEDED, "tekton / a"),
-        named("going", Phase.RUNNING, "tekton / b"),
+        run_named("old", Phase.FAILED, "tekton / a"),
+        run_named("new", Phase.SUCCEEDED, "tekton / a"),
+        run_named("going", Phase.RUNNING, "tekton / b"),
     )
     effects = plan(all_of_it, given, rules=RULES).effects
     assert [effect.subject.name for effect in effects] == ["new"]
@@ -298,6 +299,19 @@ def test_a_namespace_that_may_not_speak_for_the_repository_any_more_is_not_acted
     rules = dataclasses.replace(RULES, trust=(replace(policy, spec=spec),))
     (effect,) = plan(press(), facts(run_look(Phase.FAILED)), rules=rules).effects
     assert isinstance(effect, Rerun)
+
+
+def test_re_run_on_the_check_of_all_runs_means_those_that_failed_or_else_all() -> None:
+    """*Re-run failed checks* is about that check, too, and must not repeat what succeeded."""
+    asked = RerunAll(commit=COMMIT, app=APP, repository="acme/shop", login="dev", failed=True)
+
+    def again(*phases: Phase) -> list[str]:
+        looks = [run_named(phase.value, phase, f"tekton / {phase}") for phase in phases]
+        return [one.subject.name for one in plan(asked, facts(*looks), rules=RULES).effects]
+
+    assert again(Phase.SUCCEEDED, Phase.FAILED, Phase.ERRORED) == ["failed", "errored"]
+    assert again(Phase.SUCCEEDED, Phase.CANCELLED, Phase.RUNNING) == ["cancelled"]
+    assert again(Phase.SUCCEEDED, Phase.RUNNING) == ["succeeded"]
 
 
 def test_rerun_all_knows_checks_by_the_name_that_documents_gave_them() -> None:

@@ -57,6 +57,14 @@ def test_a_command_is_a_line_of_its_own(line: str, word: Word, argument: str) ->
         "<!-- /test -->",
         "<!--\n/test\n-->",
         "see `/test`",
+        "> Looks good\u2028/test",
+        "> Looks good\x0b/test\x85/test",
+        "<!-- a --> <!--\n/test\n-->",
+        "text <!-- hidden\n/test\n--> shown",
+        "<!--\n/test\n--> <!--\n/test",
+        "\\`<!--`\n/test\n`-->`",
+        "- ```\n  /test\n  ```",
+        "1. - ~~~~\n     /test\n     ~~~\n     /test",
     ],
 )
 def test_what_is_quoted_code_or_somebody_elses_is_none(text: str) -> None:
@@ -68,6 +76,27 @@ def test_after_code_and_comments_commands_count_again() -> None:
         (Word.TEST, ""),
         (Word.RETEST, ""),
     ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the mark `<!--` hides\n/test",
+        "```\na --> b <!-- c\n```\n/test",
+        "- ```\n  code\n  ```\n/test",
+        "- item\n/test",
+        "a\r/test\rb",
+        "<!-- a --><!-- b -->\n/test",
+    ],
+)
+def test_what_only_looks_as_if_it_hid_something_hides_nothing(text: str) -> None:
+    assert words(text) == [(Word.TEST, "")]
+
+
+@given(st.text(alphabet="`~<!->/test \n\r\u2028\\1.", max_size=80))
+def test_no_command_is_inside_of_a_line_that_is_shown_as_a_quote(text: str) -> None:
+    quoted = "> " + text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\n> ")
+    assert not words(quoted)
 
 
 def test_several_commands_are_several_and_too_many_are_not_done() -> None:

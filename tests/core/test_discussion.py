@@ -214,8 +214,11 @@ def test_a_strangers_commit_is_run_again_after_ok_to_test_only() -> None:
 
 
 def test_the_commit_that_was_looked_at_is_allowed_and_no_other() -> None:
-    assert ok("/ok-to-test 0a1b2c3")[0] == (KEY,)
-    assert ok("/ok-to-test 0A1B2C3D")[0] == (KEY,)
+    assert ok(f"/ok-to-test {COMMIT}")[0] == (KEY,)
+    assert ok(f"/ok-to-test {COMMIT.upper()}")[0] == (KEY,)
+    keys, said = ok("/ok-to-test 0a1b2c3")
+    assert not keys, "another commit may be made that begins so"
+    assert f"write the whole commit, if it is this one: /ok-to-test {COMMIT}" in said
     keys, said = ok("/ok-to-test fffffff")
     assert not keys
     assert "the newest commit is 0a1b2c3, not fffffff" in said
@@ -225,7 +228,7 @@ def test_without_a_commit_it_has_to_be_older_than_the_comment() -> None:
     assert ok("/ok-to-test")[0] == (KEY,)
     keys, said = ok("/ok-to-test", created="2026-11-21T08:59:00Z")
     assert not keys
-    assert "say which commit you have looked at: /ok-to-test 0a1b2c3" in said
+    assert f"say which commit you have looked at: /ok-to-test {COMMIT}" in said
 
 
 @pytest.mark.parametrize(
@@ -237,7 +240,7 @@ def test_without_a_commit_it_has_to_be_older_than_the_comment() -> None:
     ],
 )
 def test_not_everybody_may_allow_it(changes: dict[str, Any], why: str) -> None:
-    keys, said = ok("/ok-to-test 0a1b2c3", **changes)
+    keys, said = ok(f"/ok-to-test {COMMIT}", **changes)
     assert not keys
     assert why in said
 
@@ -257,7 +260,11 @@ def test_a_later_push_needs_it_anew() -> None:
         ("/checkrail test", (), 1),
         ("/checkrail lgtm", (), 1),
         ("/test", (FAILED,), 1),
-        ("/promote", (FAILED,), 1),
+        ("/promote", (FAILED,), 0),
+        ("/promote", (SHOP,), 1),
+        ("/hold until Friday", (FAILED,), 0),
+        ("/hold until Friday", (SHOP,), 1),
+        ("/help me", (FAILED,), 1),
         ("/approve", (FAILED,), 0),
         ("/hold cancel", (SHOP,), 0),
         ("/approve\n/checkrail approve", (FAILED,), 1),

@@ -7,7 +7,7 @@ from ghapp.core.effects import SetCheck
 from ghapp.core.model import Conclusion, Phase
 from ghapp.core.overdue import PATIENCE, overdue
 from ghapp.core.seen import Notice, Seen
-from tests.core.builders import EVERYBODY, RULES, T0, at, run_look, tell
+from tests.core.builders import EVERYBODY, RULES, T0, at, release_look, run_look, tell
 
 LATE = T0 + PATIENCE + timedelta(minutes=1)
 
@@ -57,3 +57,16 @@ def test_its_verdict_comes_to_the_same_check() -> None:
     assert check.check.conclusion is Conclusion.SUCCESS
     assert check.attempt == 0
     assert check.lane == f"check/{closed.look.subject.key}#0"
+
+
+def test_a_young_roll_out_of_something_old_is_left_alone() -> None:
+    look = release_look(Phase.RUNNING, started=LATE - timedelta(minutes=1))
+    assert look.created == T0
+    seen = tell(None, look).seen[-1]
+    assert overdue(seen, at=LATE, rules=RULES) == NOTHING
+    assert overdue(seen, at=LATE + PATIENCE, rules=RULES).effects
+
+
+def test_a_roll_out_that_has_not_begun_is_left_alone() -> None:
+    seen = tell(None, release_look(Phase.QUEUED, started=None)).seen[-1]
+    assert overdue(seen, at=LATE, rules=RULES) == NOTHING

@@ -57,6 +57,22 @@ def test_of_a_check_the_newest_run_counts() -> None:
     assert [line[2] for line in table(row(Phase.FAILED), row(Phase.RUNNING))] == ["🟡"]
 
 
+def test_checks_of_one_name_in_two_namespaces_are_two() -> None:
+    good, bad = row(Phase.SUCCEEDED), row(Phase.FAILED)
+    subject = replace(bad.look.subject, namespace="team-b")
+    other = replace(bad, look=replace(bad.look, subject=subject))
+    summed = runs_table.summed_up([other, good], name="all", external_id="x")
+    assert summed
+    assert (summed.conclusion, summed.title) == (
+        Conclusion.FAILURE,
+        "❌ 1 failed · ✅ 1 succeeded",
+    )
+    assert [line.split(" | ")[1] for line in table(other, good)] == [
+        "tekton / build (team-b)",
+        "tekton / build (ci)",
+    ]
+
+
 def test_each_conclusion_has_an_icon() -> None:
     for conclusion in Conclusion:
         (line,) = table(row(Phase.SUCCEEDED, conclusion=conclusion))

@@ -182,6 +182,62 @@ def test_where_nobody_asked_there_is_nothing_to_approve() -> None:
     assert not shop.promotions
 
 
+LEADS = policy("approve", teams=("acme/leads",), approvals=2)
+LEAD = frozenset({"acme/leads"})
+
+
+def test_who_may_promote_asks_and_only_who_may_approve_has_a_vote() -> None:
+    shop = house(None, LEADS)
+    for login in ("ann", "bob", "cas"):
+        shop.click("promote", login)
+    assert not shop.promotions
+    assert "0 of 2 approvals" in shop.summary
+    assert shop.buttons[0] == "approve"
+    shop.click("approve", "ann")
+    assert "**ann**: cannot approve this" in shop.summary
+    shop.click("approve", "lea", teams=LEAD)
+    assert not shop.promotions
+    shop.click("promote", "leo", teams=LEAD)
+    assert shop.promotions == [("staging", "1.1.0")]
+    shop.click("promote", "ann")
+    assert len(shop.promotions) == 1, "what was asked for before is done"
+
+
+def test_one_approval_by_somebody_else_is_one_that_is_needed() -> None:
+    shop = house(None, policy("approve", teams=("acme/leads",)))
+    shop.click("promote", "ann")
+    shop.click("promote", "ann")
+    assert not shop.promotions
+    assert "has asked already: 0 of 1 approval." in shop.summary
+    shop.click("approve", "lea", teams=LEAD)
+    assert len(shop.promotions) == 1
+    shop.click("promote", "lea", teams=LEAD)
+    assert len(shop.promotions) == 2
+
+
+def test_what_was_settled_on_another_check_is_not_shown_any_more() -> None:
+    """Two objects may lead to one environment: the ballot is one, and each has its check."""
+    shop = house(None, TWO)
+    shop.click("promote", "ann")
+    shop.ballots.clear()  # the last vote was given on the other check
+    shop.click("approve", "bob")
+    assert "nothing waits for an approval to go to staging any more" in shop.summary
+    assert (shop.seen.gate, shop.promotions) == (None, [])
+    shop.click("hold", "ann")
+    shop.ballots.clear()
+    shop.click("unhold", "bob")
+    assert "nobody holds staging any more" in shop.summary
+    assert shop.buttons[0] == "promote"
+
+
+def test_a_version_that_was_replaced_holds_nothing() -> None:
+    shop = house(None)
+    shop.seen = replace(shop.seen, closed=True)
+    shop.click("hold", "ann")
+    assert "another version runs here by now" in shop.summary
+    assert not shop.ballots
+
+
 def test_runs_can_need_several_people_too() -> None:
     run = house(run_look(Phase.FAILED), policy("rerun", permission="write", approvals=2))
     run.click("rerun", "ann")

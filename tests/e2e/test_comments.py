@@ -3,11 +3,12 @@
 Which words mean what is `tests/core/test_discussion.py`; who may, by policies, `test_access.py`.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ghapp.app import Checkrail
-from ghapp.demo.github import Pull
+from ghapp.demo.github import CheckRun, Pull
 from tests.world import World, until, world
 
 POLICY = """
@@ -121,9 +122,9 @@ async def test_a_strangers_commit_is_tested_after_ok_to_test_and_the_next_is_not
         await ended(w)
         w.github.comment("acme/shop", pull.number, "/test", "dev")
         await until(lambda: answers(w) and "is by zoe, who may not write here" in answers(w)[0])
-        w.github.comment("acme/shop", pull.number, f"/ok-to-test {w.commit[:9]}", "zoe")
+        w.github.comment("acme/shop", pull.number, f"/ok-to-test {w.commit}", "zoe")
         await until(lambda: len(answers(w)) == 2 and "cannot allow this" in answers(w)[1])
-        w.github.comment("acme/shop", pull.number, f"/ok-to-test {w.commit[:9]}\n/test", "dev")
+        w.github.comment("acme/shop", pull.number, f"/ok-to-test {w.commit}\n/test", "dev")
         await until(lambda: len(runs(w)) == 2)
         w.commit = w.github.push("zoe/shop", "topic", {"b.txt": "c"}, "C", "zoe")
         later = w.pipelinerun("second")
@@ -137,7 +138,7 @@ async def test_a_strangers_commit_is_tested_after_ok_to_test_and_the_next_is_not
 
 async def test_two_of_a_team_or_the_owners_promote_and_not_the_author(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
-        w.github.create_team("acme", "release", ("cas",))
+        w.github.create_team("acme", "release", ("cas", "dev"))
         for login in ("bob", "cas"):
             w.github.set_role("acme/shop", login, "write")
         owners = {".github/CODEOWNERS": "* @ann\n/deploy/ @bob\n"}
@@ -160,6 +161,8 @@ async def test_two_of_a_team_or_the_owners_promote_and_not_the_author(tmp_path: 
 
             w.github.click_action(check.id, "promote", "ann")
             await says("**ann**: cannot promote this: it needs to be in acme/release or to own")
+            w.github.click_action(check.id, "promote", "dev")
+            await says("**dev**: cannot promote this: AccessPolicy production wants somebody else")
             w.github.click_action(check.id, "promote", "cas")
             await says("1 of 2 approvals")
             assert next(action["identifier"] for action in check.actions) == "approve"
@@ -170,6 +173,39 @@ async def test_two_of_a_team_or_the_owners_promote_and_not_the_author(tmp_path: 
             await until(lambda: pulls)
             await worked_off(product)
             assert len(pulls) == 1
+
+
+NOT_THE_AUTHOR = """
+apiVersion: checkrail.dev/v1alpha1
+kind: AccessPolicy
+metadata: {name: others}
+spec:
+  rules:
+    - actions: [cancel]
+      notAuthor: true
+"""
+
+
+def shown(check: CheckRun, text: str) -> bool:
+    return text in (check.summary or "")
+
+
+async def test_who_opened_the_pull_request_is_an_author_to_a_button_too(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.github.set_role("acme/shop", "bob", "write")
+        w.commit = w.github.push("acme/shop", "topic", {"b.txt": "b"}, "B", "bob")
+        w.github.open_pull("acme/shop", head="topic", title="B", login="dev")
+        folder = tmp_path / "documents"
+        folder.mkdir()
+        (folder / "access.yaml").write_text(NOT_THE_AUTHOR)
+        async with w.running(config=folder):
+            w.step(w.pipelinerun("first"), "Running")
+            check = await until(lambda: next((c for c in w.checks() if c.actions), None))
+            for login in ("dev", "bob"):
+                w.github.click_action(check.id, "cancel", login)
+                said = f"**{login}**: cannot cancel this: AccessPolicy others wants somebody else"
+                await until(partial(shown, check, said))
+            assert "status" not in runs(w)[0]["spec"]
 
 
 async def test_what_cannot_be_judged_is_said_and_not_done(tmp_path: Path) -> None:

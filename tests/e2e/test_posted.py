@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,10 @@ from ghapp.core.decide import Rules, decide
 from ghapp.core.effects import EmitEvent
 from ghapp.core.posted import BODY_LIMIT
 from ghapp.core.source import Adapter, Context
+from ghapp.ports import Delivery
 from ghapp.secret import Secret
 from tests.core.builders import EVERYBODY
+from tests.engine.test_inbox import worked_off
 from tests.world import World, ago, until, world
 
 SECRET = "leaf clusters' secret"
@@ -276,6 +278,20 @@ async def test_tektons_events_are_taken_in_any_order(tmp_path: Path) -> None:
         await until(lambda: counted(product, "unchanged", "tekton") == 1)
         await until(lambda: len(w.consumer.events) == 3)
         assert (len(w.checks()), check.conclusion) == (1, "success")
+
+
+@pytest.mark.parametrize(("source", "told"), [("", 1), ("provider/team/mine", 0)])
+async def test_whoever_signs_for_an_app_cannot_post_as_a_cluster(
+    tmp_path: Path, source: str, told: int
+) -> None:
+    """A tenant's own App has a door of its own, and a secret that the tenant knows."""
+    async with world(tmp_path) as w, w.running(flux_secrets=SECRETS) as product:
+        body = json.dumps(run(w, "True", "Succeeded", completionTime=ago(30))).encode()
+        at = datetime.now(UTC)
+        delivery = Delivery(guid="g", event="tekton/leaf", body=body, received=at, source=source)
+        await product.store.accept(delivery)
+        await worked_off(product)
+        assert len(w.checks()) == told
 
 
 # -- against the watched truth -------------------------------------------------------------------

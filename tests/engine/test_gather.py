@@ -45,7 +45,7 @@ async def ask(
         owners=frozenset(asked.get("owners", ())),
         authors=bool(asked.get("authors")),
     )
-    return await people.person(login, inquiry, commit=commit, pull=pull)
+    return await people.person(login, inquiry, commit=commit, pulls=[pull] if pull else [])
 
 
 @pytest.mark.parametrize("role", ["read", "triage", "write", "maintain", "admin"])
@@ -120,13 +120,29 @@ async def test_an_owners_file_that_is_none_names_nobody(
     assert not (await ask(people, "ann", owners=("/",))).owns
 
 
-async def test_owners_are_those_of_the_base_branch(people: People, github: GitHub) -> None:
+async def test_owners_are_those_of_the_default_branch_and_of_no_other(
+    people: People, github: GitHub
+) -> None:
+    """Whoever may write can make a branch, name oneself in it and open a pull request into it."""
     github.create_user("zoe")
-    github.push("acme/shop", "topic", {"CODEOWNERS": "* @zoe\n"}, "Mine", "zoe")
-    pull = Pull(number=1, head="h", author="zoe", author_role="read", base="main")
+    sha = github.push("acme/shop", "topic", {"CODEOWNERS": "* @zoe\n"}, "Mine", "zoe")
+    github.push("acme/shop", "more", {"x": "x"}, "X", "zoe")
+    github.open_pull("acme/shop", head="more", base="topic", title="Mine", login="zoe")
+    pull = Pull(number=1, head=sha, author="zoe", author_role="write")
     assert not (await ask(people, "zoe", owners=("/",), pull=pull)).owns
-    own = Pull(number=1, head="h", author="zoe", author_role="read", base="topic")
-    assert (await ask(people, "zoe", owners=("/",), pull=own)).owns
+    github.push("acme/shop", "main", {"CODEOWNERS": "* @zoe\n"}, "Theirs", "dev")
+    assert (await ask(people, "zoe", owners=("/",), pull=pull)).owns
+
+
+async def test_whoever_opened_a_pull_request_of_the_commit_is_an_author_though_no_run_says_so(
+    people: People, github: GitHub
+) -> None:
+    for login in ("ann", "zoe"):
+        github.create_user(login)
+    sha = github.push("acme/shop", "topic", {"x": "x"}, "X", "ann")
+    github.open_pull("acme/shop", head="topic", title="X", login="zoe")
+    found = await ask(people, "bob", commit=sha, authors=True)
+    assert found.authors == frozenset({"ann", "zoe"})
 
 
 async def test_authors_are_those_of_the_commit_and_of_its_pull_request(
@@ -149,7 +165,7 @@ async def test_a_pull_request_is_as_it_is_now(people: People, github: GitHub) ->
     made = github.open_pull("acme/shop", head="topic", title="B", login="zoe")
     found = await people.pull(made.number)
     assert found
-    assert (found.head, found.author, found.base, found.open) == (sha, "zoe", "main", True)
+    assert (found.head, found.author, found.open) == (sha, "zoe", True)
     assert (await people.with_author(found)).author_role == "triage"
     github.close_pull("acme/shop", made.number, "zoe")
     later = await people.pull(made.number)

@@ -363,12 +363,14 @@ async def test_a_write_that_the_cluster_forbids_is_parked_and_answered(tmp_path:
         assert dead.sink == "cluster"
 
 
-async def test_a_click_that_could_not_be_judged_for_a_day_is_given_up_and_answered(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("answers", [True, False])
+async def test_a_click_of_the_day_before_is_given_up_and_answered_whatever_github_says(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, answers: bool
 ) -> None:
     async with world(tmp_path) as w, w.running() as product:
         check = await finished(w)
-        w.github.faults.add("status", status=503, times=100, path="/collaborators/")
+        if not answers:
+            w.github.faults.add("status", status=503, times=100, path="/collaborators/")
         body = json.dumps(click(w, check)).encode()
         long_ago = datetime.now(UTC) - GIVE_UP - timedelta(hours=1)
         old = Delivery(guid="old", event="check_run", body=body, received=long_ago)

@@ -192,10 +192,10 @@ def test_the_sum_is_as_good_as_its_worst_part(phases: list[Phase]) -> None:
         assert check.conclusion is (Conclusion.FAILURE if bad else worst)
 
 
-def test_re_run_on_the_sum_means_all_runs() -> None:
+def test_re_run_on_the_sum_means_what_failed_of_all_runs() -> None:
     body = (
         '{"action": "rerequested", "check_run": {"id": 1, "head_sha": "c", "external_id": "%s/x",'
         ' "app": {"id": 7}}, "repository": {"full_name": "a/b"}, "sender": {"login": "dev"}}'
     )
     command = parse("check_run", (body % ALL_RUNS).encode())
-    assert command == RerunAll(commit="c", app=7, repository="a/b", login="dev")
+    assert command == RerunAll(commit="c", app=7, repository="a/b", login="dev", failed=True)
