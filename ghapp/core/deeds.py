@@ -104,6 +104,7 @@ class Deed:
             subject=look.subject,
             login=asked.login,
             token=asked.token,
+            request=self.wish.request,
             write=write,
             reply=self.wish.reply,
         )
@@ -112,7 +113,8 @@ class Deed:
         """What makes a request one and the same.
 
         A run is repeated once, however often the button of its check is pressed: the copy has a
-        check of its own to press. A long-lived object is asked anew with every click.
+        check of its own to press, and whoever presses again is told of it. A long-lived object is
+        asked anew with every click.
         """
         seen = self.seen
         living = f"{seen.look.subject.key}#{seen.attempt}"

@@ -300,7 +300,9 @@ class _Asked(_Effect, frozen=True, kw_only=True):
     subject: Subject
     login: str
     token: str
-    """Deterministic for one request; part of the key."""
+    """What the far side knows it by: two of one token are done once. Part of the key."""
+    request: str = ""
+    """Names the click or the line, which is to be answered, if only with what was done before."""
     reply: Reply | None = None
     """Where it was asked for in words; None: with a button."""
 
@@ -312,7 +314,8 @@ class _Asked(_Effect, frozen=True, kw_only=True):
     @property
     def key(self) -> str:
         """One request."""
-        return f"{type(self).__name__.lower()}/{self.subject.key}/{self.token}"
+        told = f"{type(self).__name__.lower()}/{self.subject.key}/{self.token}"
+        return f"{told}/{self.request}" if self.request else told
 
 
 class Rerun(_Asked, tag="rerun", frozen=True, kw_only=True):

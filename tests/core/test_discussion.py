@@ -98,8 +98,8 @@ GOING = named("scan", Phase.RUNNING)
 def test_which_runs_are_repeated(text: str, repeated: list[str]) -> None:
     decision = say(text, FAILED, GOOD, GOING)
     assert again(decision) == repeated
-    keys = {one.key for one in decision.effects if isinstance(one, Rerun)}
-    assert len(keys) == len(set(repeated)), "asked twice is done once"
+    tokens = {one.token for one in decision.effects if isinstance(one, Rerun)}
+    assert len(tokens) == len(set(repeated)), "asked twice is done once"
 
 
 def test_only_the_newest_run_of_a_check_counts() -> None:

@@ -180,6 +180,20 @@ async def test_a_click_that_is_delivered_twice_is_done_once(tmp_path: Path) -> N
         assert commands(product, "reconcile") == {"done": 1}
 
 
+async def test_whoever_clicks_again_is_told_of_the_copy_that_there_is(tmp_path: Path) -> None:
+    async with world(tmp_path) as w, w.running() as product:
+        w.github.set_role("acme/shop", "ann", "write")
+        check = await finished(w)
+        w.github.click_rerun(check.id, "dev")
+        await until(lambda: "asked by **dev**" in summary(check))
+        w.github.click_rerun(check.id, "ann")
+        await until(lambda: "asked by **ann**" in summary(check))
+        await worked_off(product)
+        assert len(runs(w)) == 2
+        (copy,) = [run["metadata"]["name"] for run in runs(w) if run["metadata"]["name"] != "first"]
+        assert summary(check).count(f"Re-run as `{copy}`") == 2
+
+
 async def test_clicks_that_arrive_in_the_wrong_order_do_no_harm(tmp_path: Path) -> None:
     async with world(tmp_path) as w, w.running() as product:
         check = await running(w)
