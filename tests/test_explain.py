@@ -174,5 +174,22 @@ def test_each_action_is_asked_about_by_itself(tmp_path: Path) -> None:
     assert wrong["why"] == "it leads to staging, not to prod"
 
 
+def test_what_is_not_possible_is_not_said_to_be_allowed(tmp_path: Path) -> None:
+    for action in ("cancel", "reconcile", "rerun"):
+        said = asked(tmp_path, action, role="admin").as_json()["access"]
+        assert said["allowed"] is (action != "cancel")
+    assert (
+        "has nothing of the kind"
+        in asked(tmp_path, "cancel", role="admin").as_json()["access"]["why"]
+    )
+    person = Person(login="ann", role="admin")
+    alone = explain.Asking(person=person, action="promote", environment="")
+    explainer = Explainer(adapters=discovery.adapters(), asking=alone)
+    said = explainer.explain([podinfo(OWNED), kustomization(applied()), git()])[0].as_json()[
+        "access"
+    ]
+    assert (said["allowed"], said["why"]) == (False, "no Pipeline document says where to")
+
+
 def test_where_nobody_asks_nothing_is_said() -> None:
     assert "access" not in explained(podinfo(OWNED))[0].as_json()

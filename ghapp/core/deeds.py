@@ -90,6 +90,8 @@ class Deed:
             raise Refused("nothing of it has failed")
         if verb not in plans:
             raise Refused(f"a {look.subject.kind} has nothing of the kind")
+        if self.target.away:
+            raise Refused(self.target.away)
         if self.target.manifest is None:
             kind, name = look.subject.kind, look.subject.name
             raise Refused(f"the {kind} {name} is no longer in the cluster")

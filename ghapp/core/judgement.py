@@ -6,6 +6,7 @@ person and of the pull request.
 
 from dataclasses import dataclass
 from dataclasses import replace as with_fields
+from typing import Final
 
 from ghapp.core import access, ballots, trust
 from ghapp.core.access import Action, Person, Place
@@ -13,9 +14,11 @@ from ghapp.core.checks import offered_verbs
 from ghapp.core.decide import Decision, Rules
 from ghapp.core.deeds import Deed
 from ghapp.core.model import Revision, Verb
+from ghapp.core.pipeline import next_environment, own_environment
 from ghapp.core.seen import Seen
 from ghapp.core.wishes import (
     AGAIN,
+    ONWARD,
     Facts,
     Outcome,
     Plans,
@@ -86,10 +89,26 @@ def permit(
     try:
         why = access.judge(needed, person, place=place)
         _admit(verb, seen, rules)
+        _expect_possible(verb, seen, rules)
     except Refused as refusal:
         allowed, why = False, refusal.reason
     count = access.approvals(needed)
     return Permit(allowed=allowed, why=why, approvals=count, environment=place.environment)
+
+
+def _expect_possible(verb: Verb, seen: Seen, rules: Rules) -> None:
+    """As far as that can be told without asking anybody."""
+    look = seen.look
+    if verb in ONWARD and next_environment(look, rules.pipelines) is None:
+        raise Refused("no Pipeline document says where to")
+    if verb is Verb.ROLLBACK and own_environment(look, rules.pipelines) is None:
+        raise Refused("no Pipeline document says how a version comes here")
+    can = {*look.verbs, *([Verb.RERUN] if Verb.RECONCILE in look.verbs else [])}
+    if verb in _OF_THE_CLUSTER and verb not in can:
+        raise Refused(f"a {look.subject.kind} that is {look.phase} has nothing of the kind")
+
+
+_OF_THE_CLUSTER: Final = frozenset({*AGAIN, Verb.CANCEL, Verb.RECONCILE})
 
 
 # --- what documents and pull requests say ---------------------------------------------------------

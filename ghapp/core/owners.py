@@ -4,6 +4,7 @@ https://docs.github.com/en/repositories/managing-your-repositorys-settings-and-f
 https://www.kubernetes.dev/docs/guide/owners/
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -17,13 +18,17 @@ _ANYTHING: Final = "\0"
 """A file in a folder that is asked about: no real name has this character."""
 
 
+_GAP: Final = re.compile(r"(?<!\\)\s+")
+"""A blank after a backslash belongs to the path."""
+
+
 def code_owners(text: str, path: str) -> tuple[str, ...]:
     """Logins and ``org/team`` of a CODEOWNERS file that own `path`; the last line that fits."""
     parts = _parts(path)
     owners: tuple[str, ...] = ()
     for line in text.splitlines():
-        words = line.partition("#")[0].split()
-        if words and _fits(words[0], parts):
+        words = _GAP.split(line.partition("#")[0].strip())
+        if words[0] and _fits(words[0].replace("\\ ", " "), parts):
             owners = tuple(word.removeprefix("@") for word in words[1:] if word.startswith("@"))
     return owners
 

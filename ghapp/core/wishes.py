@@ -49,6 +49,8 @@ class Target:
     seen: Seen
     manifest: Mapping[str, Any] | None = None
     """The object as it is now; None: it is gone, or the verb does not need it."""
+    away: str = ""
+    """Why the object cannot be asked for, while others can; empty: it can."""
     plans: Plans = field(default_factory=dict)
     pieces: tuple[Mapping[str, Any], ...] = ()
     """The objects that it is made of, where the verb needs them."""

@@ -42,12 +42,21 @@ class Runs:
     pieces: Mapping[str, Pieces]
     """By the resource's id: what its objects are made of."""
 
-    async def whole(self, verb: Verb, seen: Seen) -> Target:
-        """A run, with its object where the verb needs it."""
+    async def whole(self, verb: Verb, seen: Seen, *, tries: int) -> Target:
+        """A run, with its object where the verb needs it.
+
+        Further clusters are connected to while we work: for one that is not there yet we wait some
+        `tries`; one that does not come must not keep the others' runs from being judged.
+        """
         plans = self.plans.get(seen.look.resource, {})
         if verb not in _NEEDS_OBJECT or not plans:
             return Target(seen=seen, plans=plans)
-        kube = self._kube(seen)
+        kube = self.clusters.get(seen.look.subject.cluster)
+        if kube is None and tries < PATIENCE:
+            raise Retry(f"cluster {seen.look.subject.cluster} is not connected here yet")
+        if kube is None:
+            away = f"cluster {seen.look.subject.cluster} is not connected here now"
+            return Target(seen=seen, plans=plans, away=away)
         manifest = await self._manifest(kube, seen)
         parts: tuple[Mapping[str, Any], ...] = ()
         if verb is Verb.RERUN_FAILED and manifest is not None:
@@ -61,12 +70,6 @@ class Runs:
         keys = {key for verb, seen in wishes for key in ballot_keys(verb, seen, rules)}
         keys |= {ballots.ok_to_test_key(slug, pull.head) for pull in pulls}
         return {ballot.key: ballot for ballot in await self.store.ballots(sorted(keys))}
-
-    def _kube(self, seen: Seen) -> Kube:
-        kube = self.clusters.get(seen.look.subject.cluster)
-        if kube is None:
-            raise Retry(f"cluster {seen.look.subject.cluster} is not configured here")
-        return kube
 
     async def _manifest(self, kube: Kube, seen: Seen) -> Mapping[str, Any] | None:
         """The object, if it still is the one that the check tells of."""
@@ -96,6 +99,8 @@ class Runs:
         return tuple(part for part in found if part is not None)
 
 
+PATIENCE: Final = 5
+"""Tries, of half a minute in all."""
 PARTS_LIMIT: Final = 100
 """Objects that are asked for, for one click."""
 

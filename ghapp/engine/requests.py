@@ -85,7 +85,7 @@ class Requests:
 
         async def decide() -> Decision:
             rows = await self._clicked(command)
-            targets = [await self.runs.whole(verb, row) for row in rows]
+            targets = [await self.runs.whole(verb, row, tries=delivery.tries) for row in rows]
             wishes = [(verb, row) for row in rows]
             now = await self._now(facts, targets, wishes, command.repository)
             return commands.plan(command, now, rules=self.desk.rules)
@@ -163,7 +163,9 @@ class Requests:
 
         async def decide() -> Decision:
             rows = [row for row in await self._clicked(command) if not row.look.phase.finished]
-            targets = [await self.runs.whole(Verb.CANCEL, row) for row in rows]
+            targets = [
+                await self.runs.whole(Verb.CANCEL, row, tries=delivery.tries) for row in rows
+            ]
             facts = commands.facts_of_queue(command, targets, delivery.guid, delivery.received)
             return commands.give_up(command, facts, rules=self.desk.rules)
 
@@ -192,7 +194,7 @@ class Requests:
 
         async def decide() -> Decision:
             rows = await self._discussed(command, pull)
-            targets = [await self._talked_of(said, row) for row in rows]
+            targets = [await self._talked_of(said, row, delivery.tries) for row in rows]
             wishes = [(verb, row) for verb in discussion.verbs(said) for row in rows]
             now = await self._now(facts, targets, wishes, command.repository)
             return discussion.plan(command, said, pull, now, rules=self.desk.rules)
@@ -221,10 +223,10 @@ class Requests:
         commits = [pull.head, *([pull.trial] if pull.merged and pull.trial else [])]
         return [seen for commit in commits for seen in await self._on_commit(commit)]
 
-    async def _talked_of(self, said: Sequence[Said], row: Seen) -> Target:
+    async def _talked_of(self, said: Sequence[Said], row: Seen, tries: int) -> Target:
         """With its object, if a command is about it that changes it."""
         verbs = discussion.verbs_about(said, row, self.desk.rules)
-        return await self.runs.whole(next(iter(verbs), Verb.PROMOTE), row)
+        return await self.runs.whole(next(iter(verbs), Verb.PROMOTE), row, tries=tries)
 
     async def _facts_of_comment(
         self, heard: _Heard, people: People, pull: Pull, delivery: Delivery

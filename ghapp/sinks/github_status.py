@@ -4,7 +4,8 @@ A status has a state, a line and a link; no summary, no annotations, no buttons.
 token from the Provider's Secret, or by the App where there is none. GitHub keeps a thousand
 statuses of one context on a commit and refuses more, so one is posted only when the state changes,
 and for a verdict whose words change; what was posted last is what the lane remembers. A repeat is
-harmless: the newest of a context counts.
+harmless: the newest of a context counts. For that reason an old run's verdict that comes late is
+not posted once a newer run of the same context was told.
 
 A branch rule that requires a name wants the check and the status of that name, both: tell a run to
 one of the two, or give the statuses a prefix.
@@ -24,7 +25,7 @@ from ghapp.core.effects import Effect, SetCheck
 from ghapp.core.model import Conclusion, Phase
 from ghapp.core.provider import GitHubApp
 from ghapp.errors import ConfigError, Reject
-from ghapp.ports import Receipt, RepositoryApi, SinkType, Slot
+from ghapp.ports import Receipt, RepositoryApi, Runs, SinkType, Slot
 from ghapp.secret import Secret
 
 ApiUrl = Annotated[str, Meta(max_length=2048, pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
@@ -66,6 +67,8 @@ class GithubStatus:
 
     settings: Settings
     with_token: WithToken
+    runs: Runs
+    provider: str
     secret: Mapping[str, Secret] = field(default_factory=dict)
     github: RepositoryApi | None = None
     """The App; None: there is none."""
@@ -85,13 +88,20 @@ class GithubStatus:
             raise Reject(f"{key}: githubStatus takes checks only")
         body = status(effect, self.settings.context_prefix)
         mark = _mark(body)
-        if not _says_the_same(slot.id, mark):
+        if not _says_the_same(slot.id, mark) and not await self._replaced(effect):
             path = f"{effect.repository.api_path}/statuses/{quote(effect.commit, safe='')}"
             urgency = Urgency.ANSWER if body["state"] == PENDING else Urgency.FINAL
             await self._api.request(
                 "POST", path, body, repository=effect.repository, urgency=urgency
             )
         return Receipt(slot=mark)
+
+    async def _replaced(self, effect: SetCheck) -> bool:
+        """Whether a newer run speaks for this context."""
+        rows = await self.runs.on_commit(effect.repository, effect.commit)
+        told = [row for row in rows if self.provider in row.shown]
+        same = [row for row in told if row.check_name.lower() == effect.check.name.lower()]
+        return bool(same) and same[-1].look.subject != effect.subject
 
     def _signed(self) -> RepositoryApi:
         token = self.secret.get("token")
@@ -112,10 +122,18 @@ def status(effect: SetCheck, prefix: str = "") -> dict[str, Any]:
     check = effect.check
     body = {
         "state": state(effect),
-        "context": markdown.cut(f"{prefix}{check.name}", CONTEXT_LIMIT),
-        "description": markdown.cut(check.title, DESCRIPTION_LIMIT),
+        "context": markdown.cut(_narrow(f"{prefix}{check.name}"), CONTEXT_LIMIT),
+        "description": markdown.cut(_narrow(check.title), DESCRIPTION_LIMIT),
     }
     return {**body, "target_url": check.details_url} if check.details_url else body
+
+
+def _narrow(text: str) -> str:
+    """Without emoji and the like: GitHub "doesn't accept 4-byte Unicode" here (422)."""
+    return " ".join("".join(c if ord(c) <= _WIDEST else " " for c in text).split())
+
+
+_WIDEST: Final = 0xFFFF
 
 
 def state(effect: SetCheck) -> str:

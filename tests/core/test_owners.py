@@ -40,6 +40,12 @@ def test_the_last_line_that_fits_has_the_owners(path: str, owners: tuple[str, ..
     assert code_owners(FILE, path) == owners
 
 
+def test_a_blank_in_a_path_has_a_backslash_before_it() -> None:
+    text = "* @ann\n/my\\ dir/ @bob\t@cas\n"
+    assert code_owners(text, "/my dir/a") == ("bob", "cas")
+    assert code_owners(text, "/my") == ("ann",)
+
+
 def test_a_path_without_a_line_has_no_owners() -> None:
     assert code_owners("/docs/ @ann", "/src/") == ()
     assert code_owners("", "/") == ()

@@ -4,14 +4,22 @@ What follows from it is `tests/core/test_access.py`; how CODEOWNERS is read `tes
 """
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from adapters.tekton_pipelinerun import ADAPTER
 from ghapp.core.access import Person
+from ghapp.core.model import Phase, Verb
 from ghapp.core.wishes import Inquiry, Pull
 from ghapp.demo.github import GitHub, Installation
-from ghapp.engine.gather import YAML_LIMIT, People
+from ghapp.engine.gather import PATIENCE, YAML_LIMIT, People, Runs
+from ghapp.errors import Retry
+from ghapp.http import utc_now
+from ghapp.plugs import plans_of
+from ghapp.store import open_store
+from tests.core.builders import run_look, tell
 from tests.github.fixtures import SHOP, Opened, opened
 from tests.github_fixtures import Clock
 
@@ -172,3 +180,19 @@ async def test_a_pull_request_is_as_it_is_now(people: People, github: GitHub) ->
     assert later
     assert not later.open
     assert await people.pull(4711) is None
+
+
+async def test_a_cluster_that_does_not_come_keeps_no_other_run_from_being_judged(
+    tmp_path: Path,
+) -> None:
+    store = await open_store(f"sqlite:///{tmp_path / 'store.db'}", now=utc_now())
+    look = run_look(Phase.FAILED)
+    plans = {look.resource: plans_of(ADAPTER)}
+    runs = Runs(store=store, clusters={}, resources={}, plans=plans, pieces={})
+    (seen,) = tell(None, look).seen
+    with pytest.raises(Retry, match="is not connected here yet"):
+        await runs.whole(Verb.RERUN, seen, tries=0)
+    target = await runs.whole(Verb.RERUN, seen, tries=PATIENCE)
+    assert target.away == "cluster default is not connected here now"
+    assert (await runs.whole(Verb.PROMOTE, seen, tries=0)).away == ""
+    await store.close()

@@ -27,6 +27,7 @@ from tests.core.builders import run_look
 from tests.github.fixtures import Opened, Seen
 from tests.github_fixtures import Clock
 from tests.sinks.story import NOW, Story, renamed
+from tests.sinks.test_pull_request_comment import ME, Board
 
 
 def without_tokens(api_url: str, token: Secret) -> RepositoryApi:
@@ -35,7 +36,7 @@ def without_tokens(api_url: str, token: Secret) -> RepositoryApi:
 
 @pytest.fixture
 def sink(app: Opened) -> GithubStatus:
-    return GithubStatus(Settings(), without_tokens, github=app.client)
+    return GithubStatus(Settings(), without_tokens, Board(), ME, github=app.client)
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ async def by_token(
             )
 
         secret = {"token": Secret(github.create_user_token("dev"))}
-        yield GithubStatus(Settings(api_url=github.base_url), client, secret)
+        yield GithubStatus(Settings(api_url=github.base_url), client, Board(), ME, secret)
 
 
 @pytest.fixture
@@ -152,7 +153,9 @@ def test_every_conclusion_has_a_state() -> None:
 async def test_long_words_are_cut_to_what_github_takes(
     github: GitHub, app: Opened, story: Story
 ) -> None:
-    sink = GithubStatus(Settings(context_prefix="p" * 100), without_tokens, github=app.client)
+    sink = GithubStatus(
+        Settings(context_prefix="p" * 100), without_tokens, Board(), ME, github=app.client
+    )
     end = renamed(story.check(Phase.FAILED), name="n" * 200, title="ü" * 300)
     await story.deliver(sink, end)
     ((_, context, description),) = statuses(github, story)
@@ -162,7 +165,9 @@ async def test_long_words_are_cut_to_what_github_takes(
 async def test_a_prefix_keeps_statuses_and_checks_of_one_name_apart(
     github: GitHub, app: Opened, story: Story
 ) -> None:
-    sink = GithubStatus(Settings(context_prefix="k8s: "), without_tokens, github=app.client)
+    sink = GithubStatus(
+        Settings(context_prefix="k8s: "), without_tokens, Board(), ME, github=app.client
+    )
     await story.told(sink, Phase.SUCCEEDED)
     assert [context for _, context, _ in statuses(github, story)] == ["k8s: tekton / build"]
 
@@ -180,7 +185,7 @@ async def test_an_app_of_its_own_posts_and_no_token_is_asked_for(
 ) -> None:
     held = {"private-key": Secret("PEM"), "token": Secret("left over")}
     settings = Settings(app=GitHubApp(id="7"))
-    sink = GithubStatus(settings, without_tokens, held, app.client)
+    sink = GithubStatus(settings, without_tokens, Board(), ME, held, app.client)
     await story.told(sink, Phase.SUCCEEDED)
     there = github.repository("acme/shop").statuses[story.commit]
     assert [one.creator.login for one in there] == ["checkrail[bot]"]
@@ -258,7 +263,9 @@ async def test_it_takes_checks_on_its_own_host_and_nothing_else(
         public = TokenClient(
             session, api_url="https://api.github.com", token=Secret("t"), clock=lambda: NOW
         )
-        with_token = GithubStatus(Settings(), lambda *_: public, {"token": Secret("t")})
+        with_token = GithubStatus(
+            Settings(), lambda *_: public, Board(), ME, {"token": Secret("t")}
+        )
         assert with_token.accepts(check)
         assert not with_token.accepts(elsewhere)
         with pytest.raises(Reject, match=r"is not on github\.com"):
@@ -267,9 +274,9 @@ async def test_it_takes_checks_on_its_own_host_and_nothing_else(
 
 def test_without_a_token_and_without_an_app_it_cannot_be_made(app: Opened) -> None:
     with pytest.raises(ConfigError, match="there is no GitHub App, so it needs a token"):
-        GithubStatus(Settings(), without_tokens)
+        GithubStatus(Settings(), without_tokens, Board(), ME)
     with pytest.raises(ConfigError, match="its Secret has no token"):
-        GithubStatus(Settings(), without_tokens, {"other": Secret("x")}, app.client)
+        GithubStatus(Settings(), without_tokens, Board(), ME, {"other": Secret("x")}, app.client)
 
 
 def test_a_status_without_a_page_has_no_link() -> None:
@@ -289,3 +296,24 @@ def test_a_status_without_a_page_has_no_link() -> None:
 def test_settings_that_cannot_work_are_refused(given: dict[str, Any]) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(given, SINK.settings)
+
+
+async def test_a_verdict_that_comes_late_does_not_speak_for_the_run_that_came_after(
+    github: GitHub, app: Opened, story: Story
+) -> None:
+    board = Board()
+    sink = GithubStatus(Settings(), without_tokens, board, ME, github=app.client)
+    first, again = board.run(story.commit), board.run(story.commit)
+    await first.told(sink, Phase.RUNNING)
+    late = first.check(Phase.FAILED)
+    await again.told(sink, Phase.SUCCEEDED)
+    await first.deliver(sink, late)
+    assert [state for state, *_ in statuses(github, story)] == ["pending", "success"]
+
+
+async def test_signs_that_github_takes_in_no_status_are_left_out(
+    github: GitHub, sink: GithubStatus, story: Story
+) -> None:
+    effect = renamed(story.check(Phase.RUNNING), name="deploy 🚀 it", title="🚀 Failed: x 🎉")
+    await story.deliver(sink, effect)
+    assert statuses(github, story) == [("pending", "deploy it", "Failed: x")]

@@ -13,6 +13,7 @@ STATES = ("error", "failure", "pending", "success")
 DESCRIPTION_LIMIT = 140
 CONTEXT_LIMIT = 255
 OF_ONE_CONTEXT = 1000
+_WIDEST = 0xFFFF
 
 
 def create(world: World, repo: Repository, sha: str, body: Json, creator: Account) -> Status:
@@ -24,6 +25,9 @@ def create(world: World, repo: Repository, sha: str, body: Json, creator: Accoun
         raise no_commit(sha)
     _too_long("description", body.get("description"), DESCRIPTION_LIMIT)
     _too_long("context", context, CONTEXT_LIMIT)
+    for field in ("description", "context"):
+        if any(ord(letter) > _WIDEST for letter in body.get(field) or ""):
+            raise invalid("Status", field, f"{field} doesn't accept 4-byte Unicode")
     there = repo.statuses.setdefault(sha, [])
     same = [each for each in there if each.context.lower() == context.lower()]
     if len(same) >= OF_ONE_CONTEXT:
