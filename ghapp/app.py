@@ -37,6 +37,7 @@ from ghapp.engine.kube_follow import Pace
 from ghapp.engine.outbox import Outbox
 from ghapp.engine.posted import Postbox
 from ghapp.engine.providers import Providers
+from ghapp.engine.pulls import Pulls
 from ghapp.engine.requests import Requests
 from ghapp.engine.statuses import Statuses
 from ghapp.engine.upkeep import Upkeep
@@ -421,6 +422,7 @@ class _Builder:
             apps=far.apps,
             requests=Requests(desk=desk, github=far.apps.home, runs=runs, metrics=metrics),
             healing=Healing(desk=desk, metrics=metrics),
+            pulls=Pulls(desk=desk),
             postbox=Postbox.of(far.adapters, desk=desk, clusters=far.clusters, metrics=metrics),
             jitter=random.random,
         )

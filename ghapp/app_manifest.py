@@ -14,7 +14,7 @@ from typing import Any, Final
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
-from ghapp.core.webhook import COMMENT_EVENT, INSTALLATION_EVENTS, QUEUE_EVENT
+from ghapp.core.webhook import COMMENT_EVENT, INSTALLATION_EVENTS, PULL_EVENT, QUEUE_EVENT
 from ghapp.errors import CheckrailError
 from ghapp.ports import SinkType
 
@@ -28,6 +28,7 @@ BASE: Final[Mapping[str, str]] = {
 
 EVENTS: Final[Mapping[str, str]] = {
     COMMENT_EVENT: "commands in comments on pull requests",
+    PULL_EVENT: "the comment with all runs is there as soon as the pull request is",
     "repository": "a repository was renamed, moved or deleted: its installation is found anew",
 }
 """Event -> reason. check_run and check_suite are not among them: an App with ``checks:write`` is
@@ -88,7 +89,7 @@ def manifest(
     queues: bool = False,
 ) -> Any:
     """The manifest for a checkrail at `url`; reasons are comments beside what they are for."""
-    if set(EVENTS) != {*INSTALLATION_EVENTS, COMMENT_EVENT} - UNLISTED:
+    if set(EVENTS) != {*INSTALLATION_EVENTS, COMMENT_EVENT, PULL_EVENT} - UNLISTED:
         raise CheckrailError("app_manifest.EVENTS and the events of core.webhook differ")
     permitted, events_heard = asked(sinks, queues=queues), heard(queues=queues)
     levels = CommentedMap({name: level for name, (level, _) in permitted.items()})

@@ -114,7 +114,7 @@ def test_each_permission_is_one_that_the_code_declares_and_none_is_missing() -> 
 
 def test_every_event_that_is_understood_comes_asked_for_or_by_itself() -> None:
     events = set(manifest()["default_events"])
-    known = {*webhook.INSTALLATION_EVENTS, webhook.COMMENT_EVENT}
+    known = {*webhook.INSTALLATION_EVENTS, webhook.COMMENT_EVENT, webhook.PULL_EVENT}
     assert {webhook.QUEUE_EVENT} == app_manifest.QUEUE_EVENTS.keys(), "a comment: taken in at will"
     assert events | app_manifest.UNLISTED == known
     assert manifest()["default_permissions"]["checks"] == "write", "brings check_run, check_suite"

@@ -157,7 +157,7 @@ async def test_an_event_that_the_app_does_not_hear_is_named(tmp_path: Path) -> N
     async with world(tmp_path) as w:
         w.app.events = ()
         found = ill(await findings(w))
-    assert "does not hear of issue_comment, repository: subscribe to them at" in found
+    assert "does not hear of issue_comment, pull_request, repository: subscribe to them at" in found
 
 
 async def test_a_suspended_installation_is_named_with_its_page(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ PERMISSIONS = {
     "members": "read",
     "metadata": "read",
 }
-EVENTS = ("issue_comment", "repository")
+EVENTS = ("issue_comment", "pull_request", "repository")
 
 PIPELINE = """
 apiVersion: checkrail.dev/v1alpha1

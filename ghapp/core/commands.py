@@ -18,7 +18,7 @@ from ghapp.core.judgement import judged
 from ghapp.core.model import Observation, Verb
 from ghapp.core.moments import stamp
 from ghapp.core.seen import Notice, Seen
-from ghapp.core.webhook import Comment, GroupEnded, Press, RerunAll
+from ghapp.core.webhook import Comment, GroupEnded, Press, PullOpened, RerunAll
 from ghapp.core.wishes import DOING, Facts, Target, Wish, audited, cannot, place_of
 from ghapp.errors import Refused
 
@@ -155,7 +155,7 @@ def is_on_commit(look: Observation, commit: str) -> bool:
     return look.revision is not None and look.revision.commit == commit.lower()
 
 
-def is_of(look: Observation, command: Press | RerunAll | GroupEnded | Comment) -> bool:
+def is_of(look: Observation, command: Press | RerunAll | GroupEnded | Comment | PullOpened) -> bool:
     """Whether a run is about this repository, under its present name or one that leads there."""
     revision = look.revision
     return revision is not None and revision.repository.slug.lower() in {

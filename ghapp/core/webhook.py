@@ -112,6 +112,15 @@ class Completed(Value, frozen=True, kw_only=True):
     """As GitHub writes it; empty: not said."""
 
 
+class PullOpened(Value, frozen=True, kw_only=True):
+    """A pull request was opened, or has another newest commit."""
+
+    number: int
+    head: str
+    repository: str
+    formerly: frozenset[str] = frozenset()
+
+
 class InstallationChanged(Value, frozen=True, kw_only=True):
     """Where the App may work has changed: what is cached about it is stale."""
 
@@ -121,9 +130,10 @@ class InstallationChanged(Value, frozen=True, kw_only=True):
 Request: TypeAlias = Press | RerunAll | Comment
 """What a person asks for."""
 
-Command: TypeAlias = Request | GroupEnded | Completed | InstallationChanged
+Command: TypeAlias = Request | GroupEnded | Completed | PullOpened | InstallationChanged
 
 COMMENT_EVENT: Final = "issue_comment"
+PULL_EVENT: Final = "pull_request"
 QUEUE_EVENT: Final = "merge_group"
 QUEUE_BRANCHES: Final = "refs/heads/gh-readonly-queue/"
 """Where the commits of a merge queue are, and nobody else's."""
@@ -170,6 +180,15 @@ class _Issue(Struct):
     pull_request: dict[str, msgspec.Raw] | None = None
 
 
+class _Head(Struct):
+    sha: str
+
+
+class _Pull(Struct):
+    number: int
+    head: _Head
+
+
 class _Comment(Struct):
     id: int
     body: str | None = ""
@@ -199,6 +218,7 @@ class _Payload(Struct):
     issue: _Issue | None = None
     comment: _Comment | None = None
     merge_group: _Group | None = None
+    pull_request: _Pull | None = None
     reason: str = ""
 
 
@@ -323,6 +343,16 @@ def _comment(payload: _Payload) -> Command | None:
     )
 
 
+def _pull_request(payload: _Payload) -> Command | None:
+    pull, repository = payload.pull_request, payload.repository
+    if payload.action not in _SHOWN_ANEW or pull is None or repository is None:
+        return None
+    return PullOpened(number=pull.number, head=pull.head.sha, repository=repository.full_name)
+
+
+_SHOWN_ANEW: Final = frozenset({"opened", "reopened", "synchronize"})
+
+
 def _merge_group(payload: _Payload) -> Command | None:
     """Only an end without a merge: what was merged is the branch, and its runs go on."""
     group, repository = payload.merge_group, payload.repository
@@ -345,5 +375,6 @@ _READERS: Final[Mapping[str, Callable[[_Payload], Command | None]]] = {
     "check_run": _check_run,
     "check_suite": _check_suite,
     COMMENT_EVENT: _comment,
+    PULL_EVENT: _pull_request,
     QUEUE_EVENT: _merge_group,
 }

@@ -25,12 +25,14 @@ from ghapp.core.webhook import (
     GroupEnded,
     InstallationChanged,
     Press,
+    PullOpened,
     RerunAll,
     parse,
 )
 from ghapp.engine.desk import Desk
 from ghapp.engine.healing import Healing
 from ghapp.engine.posted import Postbox
+from ghapp.engine.pulls import Pulls
 from ghapp.engine.requests import Requests
 from ghapp.errors import Reject, Retry
 from ghapp.github.apps import Apps
@@ -59,6 +61,8 @@ class Inbox:
     """For what people ask for on GitHub, by way of the environment's App."""
     healing: Healing
     """For what became of our checks there."""
+    pulls: Pulls
+    """For what is shown below pull requests."""
     postbox: Postbox
     """For what others than GitHub posted."""
     jitter: Callable[[], float]
@@ -122,6 +126,8 @@ class Inbox:
                 await self._group_ended(command, delivery)
             case Completed():
                 await self.healing.completed(command, delivery, self.apps.of(delivery.source))
+            case PullOpened():
+                await self.pulls.opened(command, delivery, self.apps.of(delivery.source))
             case InstallationChanged():
                 payload = _payload(delivery.body)
                 requests.github.forget(delivery.event, payload)

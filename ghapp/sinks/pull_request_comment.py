@@ -117,6 +117,8 @@ class PullRequestComment:
         if not isinstance(effect, ShowRuns):
             raise Reject(f"{key}: githubPullRequestComment takes news of runs only")
         if effect.pull_request is not None:
+            # That there was none a moment ago is not true any more.
+            self._heads.pop((effect.repository.url.lower(), effect.commit), None)
             await self._show(effect, effect.pull_request, None)
             return None
         for pull in await self._headed_by(effect.repository, effect.commit):

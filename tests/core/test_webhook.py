@@ -18,6 +18,7 @@ from ghapp.core.webhook import (
     GroupEnded,
     InstallationChanged,
     Press,
+    PullOpened,
     RerunAll,
     is_json_object,
     parse,
@@ -100,6 +101,8 @@ def test_every_official_example_is_understood_or_nothing() -> None:
             assert isinstance(command, Press), path
         elif event == "check_run" and action == "completed":
             assert isinstance(command, Completed), path
+        elif event == "pull_request" and action in {"opened", "reopened", "synchronize"}:
+            assert isinstance(command, PullOpened), path
         elif event == "check_suite" and action == "rerequested":
             assert isinstance(command, RerunAll), path
         else:

@@ -9,10 +9,12 @@ import hmac
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from tests.engine.test_inbox import worked_off
 from tests.world import World, until, world
 
 NOTIFICATION = """
@@ -120,6 +122,30 @@ async def test_all_runs_of_a_pull_request_are_one_comment(tmp_path: Path) -> Non
             await until(
                 lambda: [one for one in there.values() if "1 failed · ✅ 2 succeeded" in one.body]
             )
+        assert len(there) == 1
+
+
+async def test_a_pull_request_that_comes_after_its_runs_has_its_comment_too(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path, permissions={"issues": "write"}) as w:
+        head = w.github.push("acme/shop", "topic", {"a.txt": "a"}, "A change", "dev")
+        there = w.github.repository("acme/shop").comments
+        config = document(tmp_path, "{type: githubPullRequestComment}")
+        async with w.running(config=config) as product:
+            w.run_through(w.pipelinerun(commit=head))
+            lint = w.pipelinerun(commit=head, annotations={"checkrail.dev/check-name": "lint"})
+            w.step(lint, "Running")
+            await until(lambda: len(w.github.check_runs("acme/shop", head)) == 2)
+            await worked_off(product)
+            w.github.open_pull("acme/shop", head="topic", title="A change", login="dev")
+
+            def shows(text: str) -> Any:
+                return until(lambda: [one for one in there.values() if text in one.body])
+
+            await shows("🟡 1 running · ✅ 1 succeeded")
+            w.run_through(lint, "Failed")
+            await shows("❌ 1 failed · ✅ 1 succeeded")
         assert len(there) == 1
 
 
