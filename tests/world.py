@@ -27,6 +27,7 @@ from ghapp.ports import Clock
 from ghapp.secret import Secret
 from ghapp.serve import application, runner_of
 from ghapp.settings import GitHubSettings, Settings
+from tests import github_contract
 
 TOKEN = "kube-token"
 SECRETS = ("current webhook secret", "previous webhook secret")
@@ -340,7 +341,10 @@ async def world(
     permissions: Mapping[str, str] | None = None,
     events: tuple[str, ...] = EVENTS,
 ) -> AsyncIterator[World]:
-    """The far sides, on loopback ports: acme/shop (dev may write, eve may read) and acme/gitops."""
+    """The far sides, on loopback ports: acme/shop (dev may write, eve may read) and acme/gitops.
+
+    What is asked of GitHub, what it answers and what it tells is held against its description.
+    """
     kube = KubeApi(token=TOKEN)
     if crds:
         kube.serve("tekton.dev", "v1", "pipelineruns", "PipelineRun")
@@ -348,8 +352,12 @@ async def world(
         kube.serve("tekton.dev", "v1beta1", "customruns", "CustomRun")
         kube.serve("helm.toolkit.fluxcd.io", "v2", "helmreleases", "HelmRelease")
     github, consumer = GitHub(**(github_options or {})), Consumer()
+    held = github_contract.Contract() if github_contract.is_available() else None
+    if held is not None:
+        github.hooks.observers.append(held.delivery)
     root = web.Application(client_max_size=2**26, middlewares=root_middlewares or [])
-    root.add_subapp("/github", github.app(middlewares or []))
+    inner = [held.middleware] if held else []
+    root.add_subapp("/github", github.app([*(middlewares or []), *inner]))
     root.add_subapp("/kube", kube.app())
     root.router.add_post("/events", consumer.take)
     async with TestServer(root) as server:
@@ -380,3 +388,5 @@ async def world(
             kube_url=str(server.make_url("/kube")),
             commit=commit,
         )
+    if held is not None:
+        held.check()
