@@ -21,7 +21,7 @@ from ghapp.errors import ConfigError
 from ghapp.github.absent import AbsentGitHub
 from ghapp.github.client import GitHubClient
 from ghapp.github.hosts import host_of
-from ghapp.github.session import open_session
+from ghapp.github.session import Ways
 from ghapp.ports import UrgentGitHub
 from ghapp.secret import Secret
 
@@ -71,6 +71,7 @@ class Apps:
     home: UrgentGitHub
     """The environment's."""
     make: MakeClient
+    ways: Ways = field(default_factory=Ways)
     _declared: dict[str, _Declared] = field(default_factory=dict)
     _closing: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -149,7 +150,7 @@ class Apps:
         key, ca = credentials.get(PRIVATE_KEY), credentials.get(CA, Secret("")).reveal()
         github: UrgentGitHub = AbsentGitHub("its private key is not there yet", host_of(api_url))
         if key is not None:
-            session = _session(ca)
+            session = self._session(api_url, ca)
             stack.push_async_callback(session.close)
             try:
                 client = self.make(session, api_url, app, key)
@@ -162,6 +163,12 @@ class Apps:
             api_url=api_url, app=app, credentials=credentials, github=github, stack=stack
         )
 
+    def _session(self, api_url: str, ca: str) -> aiohttp.ClientSession:
+        try:
+            return self.ways.open(api_url, ca)
+        except (ValueError, OSError) as error:
+            raise ConfigError(f"{CA} holds no certificates: {error}") from error
+
     def _let_go(self, declared: _Declared) -> None:
         self._let_go_of(declared.stack)
 
@@ -173,10 +180,3 @@ class Apps:
 
 def _is_client(github: UrgentGitHub) -> TypeGuard[GitHubClient]:
     return isinstance(github, GitHubClient)
-
-
-def _session(ca: str) -> aiohttp.ClientSession:
-    try:
-        return open_session(ca=ca)
-    except (ValueError, OSError) as error:
-        raise ConfigError(f"{CA} holds no certificates: {error}") from error
