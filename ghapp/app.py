@@ -46,6 +46,7 @@ from ghapp.engine.watches import Watches
 from ghapp.github.absent import AbsentGitHub
 from ghapp.github.apps import Apps
 from ghapp.github.client import GitHubClient
+from ghapp.github.session import Ways
 from ghapp.github.session import open_session as open_github_session
 from ghapp.github.token_client import TokenClient
 from ghapp.http import HttpClient, utc_now
@@ -224,13 +225,14 @@ class _Builder:
         adapters = discovery.adapters()
         resources = {each.id: each for adapter in adapters for each in adapter.resource.versions}
         github = await self.github(metrics)
-        apps = Apps(github or AbsentGitHub(), partial(self._client, metrics))
+        ways = self._ways()
+        apps = Apps(github or AbsentGitHub(), partial(self._client, metrics), ways)
         metrics.github_standings(apps.standings)
         self.stack.push_async_callback(apps.close)
         kube = await self.kube()
         fleet = self._fleet(kube, metrics)
         clusters: Clusters = fleet.clusters if fleet else {self.settings.cluster: kube}
-        ports = await self._ports(github, metrics)
+        ports = await self._ports(github, ways, metrics)
         ports |= {"clusters": clusters, "resources": resources, "runs": store, "githubs": apps}
         return _Far(
             adapters=adapters,
@@ -256,6 +258,17 @@ class _Builder:
         self.stack.push_async_callback(github.close)
         return github
 
+    def _ways(self) -> Ways:
+        """To every GitHub that a document may name."""
+        settings, found = self.settings, self.settings.github
+        ways = Ways(
+            environ=settings.environ,
+            home=found.api_url if found else settings.github_url,
+            ca=found.ca if found else settings.github_ca,
+        )
+        self.stack.push_async_callback(ways.close)
+        return ways
+
     def _client(
         self, metrics: Metrics, session: aiohttp.ClientSession, api_url: str, app: str, key: Secret
     ) -> GitHubClient:
@@ -274,17 +287,15 @@ class _Builder:
         session = await self.stack.enter_async_context(open_kube_session())
         return KubeClient(session=session, connection=connection, clock=self.clock)
 
-    async def _ports(self, github: GitHubClient | None, metrics: Metrics) -> dict[str, Any]:
+    async def _ports(
+        self, github: GitHubClient | None, ways: Ways, metrics: Metrics
+    ) -> dict[str, Any]:
         """What sinks are built from, by the names of their fields."""
         session = await self.stack.enter_async_context(open_http_session())
-        found = self.settings.github
-        to_github = await self.stack.enter_async_context(
-            open_github_session(ca=found.ca, proxy=found.proxy) if found else open_github_session()
-        )
         ports: dict[str, Any] = {
             "http": HttpClient(session, clock=self.clock),
             "clock": self.clock,
-            "with_token": partial(_with_token, to_github, self.clock, metrics),
+            "with_token": partial(_with_token, ways, self.clock, metrics),
         }
         if github is not None:
             ports["github"] = github
@@ -488,10 +499,10 @@ _KINDS_OF: Final[Mapping[str, frozenset[str]]] = {
 
 
 def _with_token(
-    session: aiohttp.ClientSession, clock: Clock, metrics: Metrics, api_url: str, token: Secret
+    ways: Ways, clock: Clock, metrics: Metrics, api_url: str, token: Secret
 ) -> TokenClient:
     return TokenClient(
-        session,
+        ways.shared(api_url),
         api_url=api_url,
         token=token,
         clock=clock,

@@ -182,8 +182,7 @@ GITHUB_BUDGET: Final = Metric(
 GITHUB_POINTS: Final = Metric(
     name="checkrail_github_points",
     type=Gauge,
-    meaning="Of the last minute, at the endpoint that was used most; GitHub publishes a limit of "
-    "900.",
+    meaning="Of the last minute; GitHub publishes a limit of 900.",
     labels={"installation": ()},
 )
 GITHUB_WAITS: Final = Metric(

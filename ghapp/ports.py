@@ -237,6 +237,10 @@ class Store(Runs, Protocol):
     async def park_orphans(self, sinks: Collection[str], *, reason: str, now: datetime) -> int:
         """Give up what waits for any other sink than these; how many rows that were."""
 
+    async def hurry(self, sinks: Collection[str], *, because: str, now: datetime) -> int:
+        """What these sinks shall have later, for a reason that begins so, is due now; how many rows
+        that were. Upper and lower case are one."""
+
     async def prune(self, before: datetime, *, audit: datetime) -> int:
         """Forget what was done or given up before then, subjects that ended, and what was asked for
         before `audit`; how many rows that were."""

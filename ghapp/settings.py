@@ -146,6 +146,10 @@ class Settings:
     selector: str = ""
     """Of the sources' own objects; what belongs to a selected run need not be selected."""
     github: GitHubSettings | None = None
+    github_url: str = "https://api.github.com"
+    """API of the environment's GitHub, and..."""
+    github_ca: str = ""
+    """...whom to trust there, which count without an App, too."""
     flux_secrets: tuple[Secret, ...] = ()
     """Of posted events, Flux' and Tekton's; without any, nothing may be posted."""
     flux_secret_file: Path | None = None
@@ -226,6 +230,8 @@ def read(environ: Mapping[str, str]) -> Settings:
     reader = _Reader(environ)
     _refuse_unknown(reader)
     host, port = _listen(reader)
+    api_url = reader.checked("GITHUB_API_URL", "https://api.github.com", _url).rstrip("/")
+    ca = _ca(reader)
     config = reader.checked("CONFIG", "", _existing)
     settings = Settings(
         config=Path(config) if config else None,
@@ -237,7 +243,9 @@ def read(environ: Mapping[str, str]) -> Settings:
         secrets_namespace=_secrets_namespace(reader),
         namespaces=_namespaces(reader),
         selector=reader.checked("SELECTOR", "", selector.problem),
-        github=_github(reader),
+        github=_github(reader, api_url, ca),
+        github_url=api_url,
+        github_ca=ca,
         flux_secrets=reader.secrets("FLUX_SECRET"),
         flux_secret_file=reader.path("FLUX_SECRET"),
         cdevents_sink=reader.checked("CDEVENTS_SINK", "", _url),
@@ -286,12 +294,11 @@ def _is_port(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) <= 5 and int(text) <= 65_535
 
 
-def _github(reader: _Reader) -> GitHubSettings | None:
+def _github(reader: _Reader, api_url: str, ca: str) -> GitHubSettings | None:
     app_id = reader.text("GITHUB_APP_ID")
     key = reader.secret("GITHUB_PRIVATE_KEY")
     secrets = reader.secrets("GITHUB_WEBHOOK_SECRET")
-    api_url = reader.checked("GITHUB_API_URL", "https://api.github.com", _url).rstrip("/")
-    ca, proxy = _ca(reader), _proxy(reader, api_url)
+    proxy = _proxy(reader, api_url)
     given = {"APP_ID": app_id, "PRIVATE_KEY": key, "WEBHOOK_SECRET": secrets}
     if not any(given.values()):
         return None

@@ -4,7 +4,7 @@ Three things are kept. What GitHub tells in its headers: requests left in this h
 refusing: a pause for all requests of the installation. And what it publishes but never shows, the
 secondary limits:
 
-    900 points a minute at one endpoint, a write costs 5, a read 1
+    900 points a minute, a write costs 5, a read 1
     80 requests a minute and 500 an hour that create content
     https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
 
@@ -20,7 +20,7 @@ Time is an argument, in seconds since the epoch.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 from math import inf
 from typing import Final
@@ -28,6 +28,9 @@ from typing import Final
 from ghapp.core.retry import LONGEST, Answer, limited, number
 
 POINTS_A_MINUTE: Final = 900
+"""At all endpoints together. GitHub publishes it under "too many requests to a single endpoint per
+minute", but as what is "allowed for REST API endpoints", so it may count either way; going on while
+limited "may result in banning", so the safe reading is kept, which keeps the other, too."""
 CONTENT_A_MINUTE: Final = 80
 CONTENT_AN_HOUR: Final = 500
 DEFERRED: Final = 30.0
@@ -66,7 +69,7 @@ class Why(StrEnum):
     KEPT = "kept"
     """The last of the hour's requests are for what is more urgent."""
     POINTS = "points"
-    """The published points of a minute at one endpoint."""
+    """The published points of a minute."""
     CONTENT = "content"
     """The published number of requests that notify people."""
     QUEUE = "queue"
@@ -79,7 +82,7 @@ class Cost:
 
     points: int
     endpoint: str
-    """Method and route; GitHub counts points "to a single endpoint"."""
+    """Method and route, as people read it."""
     content: bool = False
     """It notifies people."""
     urgency: Urgency = Urgency.ANSWER
@@ -141,8 +144,7 @@ class Budget:
     wary_until: float = 0.0
     minute: Window = Window(limit=CONTENT_A_MINUTE, seconds=60.0)
     hour: Window = Window(limit=CONTENT_AN_HOUR, seconds=3600.0)
-    points: Mapping[str, Window] = field(default_factory=dict)
-    """By endpoint."""
+    points: Window = Window(limit=POINTS_A_MINUTE, seconds=60.0)
     recent: Window = Window(limit=0, seconds=300.0)
     """Requests; no limit, but the present rate."""
 
@@ -165,12 +167,9 @@ class Standing:
     reset: float
     """When the hour begins anew, in seconds since the epoch."""
     points: int
-    """Of the last minute, at the endpoint that was used most."""
+    """Of the last minute."""
     lasts: float
     """Seconds until the hour's requests are used up at the present rate; inf: they will not be."""
-
-
-_NO_POINTS: Final = Window(limit=POINTS_A_MINUTE, seconds=60.0)
 
 
 def ask(budget: Budget, cost: Cost, now: float) -> tuple[Budget, Wait | None]:
@@ -205,7 +204,7 @@ def standing(budget: Budget, now: float) -> Standing | None:
         limit=budget.limit,
         remaining=left,
         reset=budget.reset,
-        points=max((window.total(now) for window in budget.points.values()), default=0),
+        points=budget.points.total(now),
         lasts=inf if left and lasts >= budget.reset - now else lasts if left else 0.0,
     )
 
@@ -235,24 +234,22 @@ def _secondary(budget: Budget, cost: Cost, now: float) -> Wait | None:
     content = max(budget.minute.wait(1, now), budget.hour.wait(1, now)) if cost.content else 0.0
     points = 0.0
     if budget.published or now < budget.wary_until:
-        window, kept = budget.points.get(cost.endpoint, _NO_POINTS), MINUTE_KEPT[cost.urgency]
-        points = window.wait(cost.points, now, kept=kept)
+        points = budget.points.wait(cost.points, now, kept=MINUTE_KEPT[cost.urgency])
     longest = max(content, points)
     if longest <= 0:
         return None
-    reason = f"GitHub's published limit for {cost.endpoint} is reached"
+    reason = f"GitHub's published limit is reached, so {cost.endpoint} has to wait"
     why = Why.CONTENT if content >= points else Why.POINTS
     return Wait(seconds=longest, why=why, reason=reason)
 
 
 def _spend(budget: Budget, cost: Cost, now: float) -> Budget:
     left = None if budget.remaining is None else max(budget.remaining - 1, 0)
-    window = budget.points.get(cost.endpoint, _NO_POINTS).spend(cost.points, now)
     budget = replace(
         budget,
         remaining=left,
         recent=budget.recent.spend(1, now),
-        points={**budget.points, cost.endpoint: window},
+        points=budget.points.spend(cost.points, now),
     )
     if not cost.content:
         return budget

@@ -36,6 +36,7 @@ from ghapp.engine.pulls import Pulls
 from ghapp.engine.requests import Requests
 from ghapp.errors import Reject, Retry
 from ghapp.github.apps import Apps
+from ghapp.github.installations import because_suspended
 from ghapp.ports import Delivery, GitHub
 
 log = logs.get(__name__)
@@ -147,10 +148,12 @@ class Inbox:
 
     async def _take_up(self, now_possible: Lifted, github: GitHub) -> None:
         """What was given up, and may get through now, is tried again; why it was given up does not
-        matter: at worst it is given up once more."""
+        matter: at worst it is given up once more. What waits out a suspension waits no longer."""
         if not now_possible.anywhere:
             return
         store, now = self.desk.store, self.desk.clock()
+        for account in now_possible.accounts:
+            await store.hurry(list(self.desk.sinks), because=because_suspended(account), now=now)
         rows = [
             dead.row
             for dead in await store.dead()

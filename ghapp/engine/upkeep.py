@@ -55,17 +55,24 @@ class Upkeep:
     async def sweep(self) -> int:
         """Accepts the deliveries that GitHub could not bring; how many that were.
 
-        One App after the other: one that cannot be asked now holds up no other.
+        One App after the other, bit by bit until nothing is left of what was listed: one that
+        cannot be asked now, or has much to bring, holds up no other.
         """
-        missed = 0
-        for source in list(self.apps or ()):
-            try:
-                missed += await self._swept(source)
-            except CheckrailError as error:
-                log.warning("upkeep failed, trying again later", app=source, reason=str(error))
+        missed, sources = 0, list(self.apps or ())
+        while sources:
+            for source in tuple(sources):
+                try:
+                    found, more = await self._swept(source)
+                except CheckrailError as error:
+                    log.warning("upkeep failed, trying again later", app=source, reason=str(error))
+                    found, more = 0, False
+                missed += found
+                if not more:
+                    sources.remove(source)
         return missed
 
-    async def _swept(self, source: str) -> int:
+    async def _swept(self, source: str) -> tuple[int, bool]:
+        """How many were brought, and whether more are left."""
         assert self.apps is not None
         github, known = self.apps.of(source), self._sweeps.get(source)
         if known is None or known.github is not github:
@@ -75,7 +82,7 @@ class Upkeep:
         for delivery in missed:
             if await store.accept(delivery):
                 log.info("fetched a missed webhook", delivery=delivery.guid)
-        return len(missed)
+        return len(missed), known.more
 
     async def prune(self) -> int:
         """Forgets what is long done; how many rows that were."""

@@ -3,12 +3,12 @@
 An App is known by its source: the id of the Provider that declares it, or nothing for the one of
 the environment. Its webhooks come in at a path of its own (`/github/webhook/SOURCE`), so that they
 are verified with its secret and no other: whoever administrates one GitHub must not be able to
-speak for another.
+speak for another. Providers that declare the same App, with the same key, share its client: to
+GitHub they are one, with one budget.
 """
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Final, TypeGuard
 
@@ -21,7 +21,7 @@ from ghapp.errors import ConfigError
 from ghapp.github.absent import AbsentGitHub
 from ghapp.github.client import GitHubClient
 from ghapp.github.hosts import host_of
-from ghapp.github.session import open_session
+from ghapp.github.session import Ways
 from ghapp.ports import UrgentGitHub
 from ghapp.secret import Secret
 
@@ -44,24 +44,38 @@ KEYS: Final = {
 }
 """What the Secret of a Provider with an App of its own holds."""
 
+_NO_KEY: Final = "its private key is not there yet"
+
 MakeClient = Callable[[aiohttp.ClientSession, str, str, Secret], GitHubClient]
 """(session, API URL, App, key) -> its client; raises ConfigError for a key that is none."""
+
+
+_Way = tuple[str, str, Secret, str]
+"""API URL, App, key and certificates: who has the same has the same client, and so one budget."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Client:
+    """The client of an App, as long as a Provider declares it."""
+
+    github: GitHubClient
+    session: aiohttp.ClientSession
+    users: int = 0
+
+    async def close(self) -> None:
+        await self.github.close()
+        await self.session.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Declared:
     """An App of a Provider, as it was declared."""
 
-    api_url: str
-    app: str
-    credentials: Credentials
+    way: _Way | None
+    """None: without a key there is none."""
     github: UrgentGitHub
-    stack: AsyncExitStack
-
-    @property
-    def secrets(self) -> tuple[Secret, ...]:
-        lines = self.credentials.get(WEBHOOK_SECRET, Secret("")).reveal().splitlines()
-        return tuple(Secret(line.strip()) for line in lines if line.strip())
+    secrets: tuple[Secret, ...]
+    """Of its webhooks."""
 
 
 @dataclass(slots=True)
@@ -71,7 +85,9 @@ class Apps:
     home: UrgentGitHub
     """The environment's."""
     make: MakeClient
+    ways: Ways = field(default_factory=Ways)
     _declared: dict[str, _Declared] = field(default_factory=dict)
+    _clients: dict[_Way, _Client] = field(default_factory=dict)
     _closing: set[asyncio.Task[None]] = field(default_factory=set)
 
     def of(self, source: str) -> UrgentGitHub:
@@ -116,21 +132,16 @@ class Apps:
         """The client of the App that this Provider declares, as it declares it now.
 
         Without its private key there is none yet, and what is owed waits. Raises ConfigError for a
-        key or a certificate that is none.
+        key or a certificate that is none; what was declared before stays then.
         """
+        key, ca = credentials.get(PRIVATE_KEY), credentials.get(CA, Secret("")).reveal()
+        way = None if key is None else (api_url.rstrip("/"), app, key, ca)
+        github = self._taken(way) if way else AbsentGitHub(_NO_KEY, host_of(api_url))
         known = self._declared.get(source)
-        same = known and (known.api_url, known.app, known.credentials) == (
-            api_url,
-            app,
-            credentials,
-        )
-        if known and same:
-            return known.github
-        made = self._made(api_url, app, credentials)
-        self._declared[source] = made
+        self._declared[source] = _Declared(way=way, github=github, secrets=_secrets(credentials))
         if known:
             self._let_go(known)
-        return made.github
+        return github
 
     def drop(self, source: str) -> None:
         """Its Provider is gone, or declares no App any more."""
@@ -144,39 +155,48 @@ class Apps:
             self.drop(source)
         await asyncio.gather(*self._closing, return_exceptions=True)
 
-    def _made(self, api_url: str, app: str, credentials: Credentials) -> _Declared:
-        stack = AsyncExitStack()
-        key, ca = credentials.get(PRIVATE_KEY), credentials.get(CA, Secret("")).reveal()
-        github: UrgentGitHub = AbsentGitHub("its private key is not there yet", host_of(api_url))
-        if key is not None:
-            session = _session(ca)
-            stack.push_async_callback(session.close)
-            try:
-                client = self.make(session, api_url, app, key)
-            except BaseException:
-                self._let_go_of(stack)
-                raise
-            stack.push_async_callback(client.close)
-            github = client
-        return _Declared(
-            api_url=api_url, app=app, credentials=credentials, github=github, stack=stack
-        )
+    def _taken(self, way: _Way) -> GitHubClient:
+        """The client of one more who declares it."""
+        client = self._clients.get(way) or self._made(way)
+        client.users += 1
+        self._clients[way] = client
+        return client.github
+
+    def _made(self, way: _Way) -> _Client:
+        api_url, app, key, ca = way
+        session = self._session(api_url, ca)
+        try:
+            return _Client(github=self.make(session, api_url, app, key), session=session)
+        except BaseException:
+            self._close(session)
+            raise
+
+    def _session(self, api_url: str, ca: str) -> aiohttp.ClientSession:
+        try:
+            return self.ways.open(api_url, ca)
+        except (ValueError, OSError) as error:
+            raise ConfigError(f"{CA} holds no certificates: {error}") from error
 
     def _let_go(self, declared: _Declared) -> None:
-        self._let_go_of(declared.stack)
+        """Closes its client if nobody else declares it."""
+        if declared.way is None:
+            return
+        client = self._clients[declared.way]
+        client.users -= 1
+        if not client.users:
+            del self._clients[declared.way]
+            self._close(client)
 
-    def _let_go_of(self, stack: AsyncExitStack) -> None:
-        task = asyncio.get_running_loop().create_task(stack.aclose())
+    def _close(self, one: _Client | aiohttp.ClientSession) -> None:
+        task = asyncio.get_running_loop().create_task(one.close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
 
+def _secrets(credentials: Credentials) -> tuple[Secret, ...]:
+    lines = credentials.get(WEBHOOK_SECRET, Secret("")).reveal().splitlines()
+    return tuple(Secret(line.strip()) for line in lines if line.strip())
+
+
 def _is_client(github: UrgentGitHub) -> TypeGuard[GitHubClient]:
     return isinstance(github, GitHubClient)
-
-
-def _session(ca: str) -> aiohttp.ClientSession:
-    try:
-        return open_session(ca=ca)
-    except (ValueError, OSError) as error:
-        raise ConfigError(f"{CA} holds no certificates: {error}") from error

@@ -27,11 +27,14 @@ KEPT: Final = timedelta(days=3)
 OVERLAP: Final = timedelta(minutes=10)
 """How far below its mark a sweep looks: deliveries may be listed late and out of order."""
 ENTRIES: Final = 10_000
-"""Attempts that one sweep reads: a hundred pages."""
+"""Attempts that are read of one list: a hundred pages."""
 AT_ONCE: Final = 100
-"""Deliveries that one sweep brings, and..."""
+"""Deliveries that are brought at a time, and..."""
 AT_ONCE_BYTES: Final = 64 * 1024 * 1024
-"""...their size together; the next sweep brings more."""
+"""...their size together."""
+
+_LIST: Final = "/app/hook/deliveries"
+_FAILED: Final = f"{_LIST}?status=failure"
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,51 +61,75 @@ def missed(attempts: Iterable[Attempt]) -> Sequence[Attempt]:
 class Sweep:
     """Looks through the list from the newest down to where an earlier look ended.
 
-    The mark moves only when nothing was missing: what was brought may not have been kept.
+    What is missing is brought bit by bit, and the list is read again once all of it was. The mark
+    moves only when all of the list was read and nothing was missing: what was brought may not have
+    been kept.
     """
 
-    def __init__(self, github: GitHub, source: str = "") -> None:
+    def __init__(self, github: GitHub, source: str = "", *, entries: int = ENTRIES) -> None:
         self.github = github
         self._source = source
+        self._entries = entries
         self._mark: datetime | None = None
+        self._left: Sequence[Attempt] = ()
+
+    @property
+    def more(self) -> bool:
+        """Whether more was missing than was brought."""
+        return bool(self._left)
 
     async def missed(self, known: Known, *, now: datetime) -> Sequence[Delivery]:
         """What GitHub could not deliver and we do not know, oldest first."""
+        if self._left:
+            return await self._fetch(await _unknown(self._left, known))
         floor = max(self._mark - OVERLAP, now - KEPT) if self._mark else now - KEPT
         try:
-            attempts = await self._attempts(floor)
+            attempts, whole = await self._attempts(floor)
         except Reject as error:
             if error.status != 404:
                 raise
             log.info("this GitHub keeps no list of webhook deliveries", reason=error.reason)
             return ()
-        wanted = missed(attempts)
-        ours = await known([attempt.guid for attempt in wanted]) if wanted else frozenset[str]()
-        found = await self._fetch([each for each in wanted if each.guid not in ours])
-        if not found and attempts:
+        found = await self._fetch(await _unknown(missed(attempts), known))
+        if not found and attempts and whole:
             self._mark = max(attempt.delivered_at for attempt in attempts)
         return found
 
-    async def _attempts(self, floor: datetime) -> Sequence[Attempt]:
-        """Newest first, down to `floor`."""
+    async def _attempts(self, floor: datetime) -> tuple[Sequence[Attempt], bool]:
+        """Down to `floor`, and whether those are all that matter.
+
+        Where there are too many, those that failed are read by themselves, and so further down. A
+        GitHub that cannot tell them apart lists the same ones again.
+        """
+        found, whole = await self._listed(_LIST, floor)
+        if whole:
+            return found, True
+        failed, whole = await self._listed(_FAILED, floor)
+        if not whole:
+            log.warning("more webhook deliveries than one sweep reads", read=self._entries)
+        return [*found, *failed], whole
+
+    async def _listed(self, path: str, floor: datetime) -> tuple[Sequence[Attempt], bool]:
+        """Newest first, and whether `floor` was reached."""
         found: list[Attempt] = []
         read = 0
-        async for entry in self.github.pages("/app/hook/deliveries", repository=None):
+        async for entry in self.github.pages(path, repository=None):
             read += 1
             attempt = _attempt(entry)
             if attempt is not None and attempt.delivered_at < floor:
                 break
             if attempt is not None:
                 found.append(attempt)
-            if read >= ENTRIES:
-                log.warning("more webhook deliveries than one sweep reads", read=read)
-                break
-        return found
+            if read >= self._entries:
+                return found, False
+        return found, True
 
     async def _fetch(self, attempts: Sequence[Attempt]) -> Sequence[Delivery]:
+        """The first of them; the others are left for the next time."""
         found: list[Delivery] = []
-        size = 0
+        size = read = 0
         for attempt in attempts:
+            read += 1
             body = await self._payload(attempt)
             if body is None:
                 continue
@@ -118,6 +145,7 @@ class Sweep:
             )
             if len(found) >= AT_ONCE or size >= AT_ONCE_BYTES:
                 break
+        self._left = attempts[read:]
         return found
 
     async def _payload(self, attempt: Attempt) -> bytes | None:
@@ -131,6 +159,12 @@ class Sweep:
                 return None
             raise
         return _body(detail)
+
+
+async def _unknown(attempts: Sequence[Attempt], known: Known) -> Sequence[Attempt]:
+    """Those that were not accepted."""
+    ours = await known([attempt.guid for attempt in attempts]) if attempts else frozenset[str]()
+    return [attempt for attempt in attempts if attempt.guid not in ours]
 
 
 def _attempt(entry: Any) -> Attempt | None:

@@ -48,14 +48,22 @@ class Forgotten:
     """Its tokens are, too: they may do less than the installation may by now, or nothing."""
 
 
+_INSTALLATION: Final = "the App's installation for "
+
+
 def suspended(repository: str) -> Retry:
     """The owner can lift it at any time, so nothing is given up."""
     return Retry(
-        f"the App's installation for {repository} is suspended; its owner can unsuspend it in the"
+        f"{_INSTALLATION}{repository} is suspended; its owner can unsuspend it in the"
         " account's settings, under Applications",
         after=SUSPENDED,
         status=403,
     )
+
+
+def because_suspended(account: str) -> str:
+    """How the reason begins of all that waits as `suspended` for repositories of an account."""
+    return f"{_INSTALLATION}{account}/"
 
 
 class Installations:

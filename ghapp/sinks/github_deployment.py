@@ -26,7 +26,7 @@ from ghapp.core.budget import Urgency
 from ghapp.core.effects import Deployed, Effect, SetCheck
 from ghapp.core.model import Conclusion, Phase, Subject
 from ghapp.core.provider import GitHubApp, Pattern
-from ghapp.errors import ConfigError, Reject, Retry
+from ghapp.errors import ConfigError, DeliveryError, Reject, Retry
 from ghapp.ports import Receipt, SinkType, Slot, UrgentGitHub
 
 LISTED: Final = 5.0
@@ -101,10 +101,13 @@ class GithubDeployment:
             effect=effect, deployed=effect.deployed, github=self.github, settings=self.settings
         )
         known, _, told = (slot.id or "").partition(":")
-        number = known or await step.found(slot) or await step.created()
+        number = known or await step.found(slot)
+        if number:
+            return Receipt(slot=f"{number}:{await step.told(number, told)}")
+        number = await step.created()
         if not number:
             return None  # it was superseded before anybody heard of it
-        return Receipt(slot=f"{number}:{await step.told(number, told)}")
+        return Receipt(slot=f"{number}:{await step.first_told(number)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,11 +141,18 @@ class _Step:
                 raise Reject(f"{url} has no commit {commit}: was it pushed?", status=422) from error
             raise
         except Retry as error:
-            if not error.uncertain:
-                raise
-            after = max(error.after or 0.0, LISTED)
-            raise Retry(error.reason, after=after, uncertain=True, status=error.status) from error
+            raise (_looked_for(error) if error.uncertain else error) from error
         return str(made["id"])
+
+    async def first_told(self, number: str) -> str:
+        """As `told`, of a deployment that was made just now and that nobody knows of yet.
+
+        Whatever stops us here, the next try must not make another: it has to look.
+        """
+        try:
+            return await self.told(number, "")
+        except DeliveryError as error:
+            raise _looked_for(error) from error
 
     async def told(self, number: str, before: str) -> str:
         """Tells the state unless it was the last that was told; returns what was told."""
@@ -271,6 +281,12 @@ def state(effect: SetCheck) -> str:
     if effect.phase is Phase.ERRORED and check.conclusion is Conclusion.FAILURE:
         return "error"
     return STATES[check.conclusion]
+
+
+def _looked_for(error: DeliveryError) -> Retry:
+    """What there may be is looked for when it is in GitHub's lists."""
+    after = max(error.after or 0.0, LISTED) if isinstance(error, Retry) else LISTED
+    return Retry(error.reason, after=after, uncertain=True, status=error.status)
 
 
 def _object(subject: Subject) -> str:

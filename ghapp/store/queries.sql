@@ -165,6 +165,12 @@ UPDATE effects SET state = 'parked', head = 0, reason = :reason, settled = :now
 WHERE state = 'pending' AND sink NOT IN (SELECT value FROM json_each(:sinks))
   AND NOT EXISTS (SELECT 1 FROM held WHERE held.sink = effects.sink AND held.row = effects.row);
 
+-- name: effects_hurried
+-- What would be tried later, and for which reason, is due now.
+UPDATE effects SET due = :now
+WHERE head AND sink IN (SELECT value FROM json_each(:sinks)) AND due > :now
+  AND lower(substr(reason, 1, length(:because))) = lower(:because);
+
 -- name: effect_revive
 -- A parked effect waits again, as if it was never tried, but for what is not known.
 UPDATE effects SET state = 'pending', tries = 0, reason = '', settled = NULL, due = :now

@@ -264,6 +264,14 @@ class SqliteStore:
             lambda db: db.execute(SQL["effects_orphaned"], values).rowcount, bell=self._changed
         )
 
+    async def hurry(self, sinks: Collection[str], *, because: str, now: datetime) -> int:
+        """What these sinks shall have later, for a reason that begins so, is due now."""
+        self._time.tell(now)
+        values = {"sinks": json.dumps(sorted(sinks)), "because": because, "now": micros(now)}
+        return await self._writer.do(
+            lambda db: db.execute(SQL["effects_hurried"], values).rowcount, bell=self._changed
+        )
+
     # --- the file -----------------------------------------------------------------------------
 
     async def prune(self, before: datetime, *, audit: datetime) -> int:

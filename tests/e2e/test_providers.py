@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
@@ -68,6 +69,44 @@ async def test_statuses_by_token_without_any_app(tmp_path: Path) -> None:
         assert (last[0].context, last[0].creator.login) == ("k8s / tekton / build", "dev")
         assert len(there[w.commit]) <= 2, "pending once, and the verdict"
         assert w.checks() == []
+
+
+async def test_statuses_go_by_the_proxy_of_their_own_address(tmp_path: Path) -> None:
+    """A name that exists nowhere but in the proxy; the App's own address is reached directly."""
+    async with world(tmp_path) as w, forward(w) as (proxy, asked):
+        secret(w, token=w.github.create_user_token("dev"))
+        spec = (
+            "{type: githubStatus, secretRef: {name: place}, githubStatus: "
+            "{apiUrl: 'http://github.far.example/github'}}"
+        )
+        environ = {**w.settings().environ, "HTTP_PROXY": proxy}
+        async with w.running(config=document(tmp_path, spec), environ=environ):
+            w.run_through(w.pipelinerun())
+            there = w.github.repository("acme/shop").statuses
+            await until(lambda: "success" in {one.state for one in there.get(w.commit, ())})
+        assert asked == {"github.far.example"}
+
+
+@contextlib.asynccontextmanager
+async def forward(w: World) -> AsyncIterator[tuple[str, set[str]]]:
+    """A proxy that knows one host, the stand-in: its URL, and which hosts it was asked for."""
+    asked: set[str] = set()
+
+    async def pass_on(request: web.Request) -> web.Response:
+        asked.add(request.host)
+        url = w.github.base_url.removesuffix("/github") + request.rel_url.path_qs
+        headers = {name: request.headers[name] for name in ("Authorization", "Content-Type")}
+        data = await request.read()
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(request.method, url, headers=headers, data=data) as answer,
+        ):
+            return web.json_response(await answer.json(), status=answer.status)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", pass_on)
+    async with TestServer(app) as server:
+        yield str(server.make_url("")), asked
 
 
 async def test_statuses_by_the_app_beside_its_checks(tmp_path: Path) -> None:

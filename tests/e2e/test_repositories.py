@@ -5,7 +5,7 @@ What a click does otherwise is `tests/engine/test_inbox.py`; the merge queue, `t
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -286,4 +286,20 @@ async def test_what_was_given_up_is_told_once_nothing_is_in_the_way_any_more(
         (check,) = await told(w)
         await worked_off(product)
         assert (check.conclusion, len(w.checks())) == ("success", 1)
+        assert await product.store.dead() == []
+
+
+async def test_what_waited_out_a_suspension_is_told_as_soon_as_it_is_lifted(tmp_path: Path) -> None:
+    async with world(tmp_path) as w, w.running() as product:
+        w.github.suspend(installation(w), "ann")
+        w.run_through(w.pipelinerun("first"))
+
+        async def waits() -> bool:
+            due = await product.store.next_due("github-check")
+            return due is not None and due > datetime.now(UTC) + timedelta(seconds=500)
+
+        await until(waits)
+        assert w.checks() == []
+        w.github.unsuspend(installation(w), "ann")
+        await until(lambda: [check for check in w.checks() if check.conclusion], limit=10.0)
         assert await product.store.dead() == []

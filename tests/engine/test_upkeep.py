@@ -14,6 +14,7 @@ from aiohttp import web
 from ghapp.app import Checkrail
 from ghapp.demo.github import CheckRun
 from ghapp.engine.upkeep import KEEP
+from ghapp.github.deliveries import AT_ONCE
 from ghapp.http import utc_now
 from tests.world import World, until, world
 
@@ -59,6 +60,26 @@ async def test_a_sweep_that_fails_is_followed_by_another(
         async with w.running(tune=often) as product:
             await until(lambda: fault.hits == 3 and requests(product))
             assert "upkeep failed, trying again later" in caplog.text
+
+
+async def test_after_a_long_outage_all_that_was_missed_is_fetched_in_one_sweep(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+        for number in range(2 * AT_ONCE + 5):
+            w.github.hooks.drop(1)
+            w.github.hooks.send(w.app, "star", {"number": number})
+        await w.github.settled()
+        async with w.running() as product:
+            await until(lambda: fetched(product) >= 2 * AT_ONCE + 5)
+            assert await product.upkeep.sweep() == 0
+
+
+def fetched(product: Checkrail) -> float:
+    """How many deliveries were read."""
+    labels = {"method": "GET", "route": "/app/hook/deliveries/{id}", "status": "200"}
+    registry = product.metrics.registry
+    return registry.get_sample_value("checkrail_github_requests_total", labels) or 0
 
 
 ODD = [{"id": 1, "guid": "g", "delivered_at": "2026-11-21T09:00:00", "status": "?", "event": "e"}]

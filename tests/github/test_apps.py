@@ -1,8 +1,9 @@
-"""The Apps that Providers declare: each with a client, a secret and a session of its own.
+"""The Apps that Providers declare: each with a client, a session and webhook secrets.
 
 That their webhooks and buttons work is in `tests/e2e/test_apps.py`.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import aiohttp
 import pytest
 
 from ghapp.core.model import Repository
+from ghapp.demo.github.apps import new_private_key
 from ghapp.errors import ConfigError, Retry
 from ghapp.github.absent import AbsentGitHub
 from ghapp.github.apps import CA, ENVIRONMENT, PRIVATE_KEY, WEBHOOK_SECRET, Apps
@@ -25,24 +27,31 @@ DOTCOM = Repository(host="github.com", owner="acme", name="shop")
 HOME = AbsentGitHub()
 
 
-def make(session: aiohttp.ClientSession, api_url: str, app: str, key: Secret) -> GitHubClient:
-    return GitHubClient(session, api_url=api_url, app=app, key=key, clock=utc_now)
+@pytest.fixture
+def made() -> list[aiohttp.ClientSession]:
+    """The sessions of all clients that were made, oldest first."""
+    return []
 
 
 @pytest.fixture
-async def apps() -> AsyncIterator[Apps]:
-    made = Apps(HOME, make)
-    yield made
-    await made.close()
+async def apps(made: list[aiohttp.ClientSession]) -> AsyncIterator[Apps]:
+    def make(session: aiohttp.ClientSession, api_url: str, app: str, key: Secret) -> GitHubClient:
+        client = GitHubClient(session, api_url=api_url, app=app, key=key, clock=utc_now)
+        made.append(session)
+        return client
+
+    one = Apps(HOME, make)
+    yield one
+    await one.close()
 
 
-def declare(apps: Apps, **changes: Any) -> UrgentGitHub:
+def declare(apps: Apps, source: str = SOURCE, **changes: Any) -> UrgentGitHub:
     given: dict[str, Any] = {
         "api_url": "https://ghe.example.org/api/v3",
         "app": "7",
         "credentials": {PRIVATE_KEY: Secret(private_key())},
     }
-    return apps.declare(SOURCE, **{**given, **changes})
+    return apps.declare(source, **{**given, **changes})
 
 
 async def test_the_environments_app_has_no_name(apps: Apps) -> None:
@@ -63,6 +72,57 @@ async def test_what_did_not_change_keeps_its_client(apps: Apps) -> None:
     first = declare(apps)
     assert declare(apps) is first
     assert declare(apps, app="8") is not first
+
+
+async def test_another_webhook_secret_keeps_the_client_its_budget_and_its_session(
+    apps: Apps, made: list[aiohttp.ClientSession]
+) -> None:
+    key = Secret(private_key())
+    before = {PRIVATE_KEY: key, WEBHOOK_SECRET: Secret("old")}
+    first = declare(apps, credentials=before)
+    after = {PRIVATE_KEY: key, WEBHOOK_SECRET: Secret("new\nold")}
+    assert declare(apps, credentials=after) is first
+    assert apps.secrets(SOURCE) == (Secret("new"), Secret("old"))
+    await asyncio.sleep(0)
+    (session,) = made
+    assert not session.closed
+
+
+async def test_two_providers_with_one_app_share_one_client_and_so_one_budget(
+    apps: Apps, made: list[aiohttp.ClientSession]
+) -> None:
+    first = declare(apps)
+    other = "provider/shop/ghe"
+    credentials = {PRIVATE_KEY: Secret(private_key()), WEBHOOK_SECRET: Secret("s")}
+    url = "https://ghe.example.org/api/v3/"
+    assert declare(apps, other, credentials=credentials, api_url=url) is first
+    assert (apps.secrets(SOURCE), apps.secrets(other)) == ((), (Secret("s"),))
+    apps.drop(SOURCE)
+    assert apps.of(other) is first
+    await asyncio.sleep(0)
+    assert [session.closed for session in made] == [False]
+    apps.drop(other)
+    await apps.close()
+    assert [session.closed for session in made] == [True]
+    assert declare(apps) is not first
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"app": "8"},
+        {"api_url": "https://other.example.org/api/v3"},
+        {"credentials": {PRIVATE_KEY: Secret(new_private_key())}},
+    ],
+)
+async def test_another_app_host_or_key_is_another_client(
+    apps: Apps, made: list[aiohttp.ClientSession], change: dict[str, Any]
+) -> None:
+    first = declare(apps)
+    assert declare(apps, "provider/shop/ghe", **change) is not first
+    assert declare(apps, **change) is apps.of("provider/shop/ghe")
+    await apps.close()
+    assert [session.closed for session in made] == [True, True]
 
 
 async def test_without_its_key_what_is_owed_to_its_host_waits(apps: Apps) -> None:

@@ -531,3 +531,24 @@ class TestWithGitHubsOwnLimits:
                 break
         assert made > 400
         assert [status for _, _, status in world.seen.requests].count(403) == 1
+
+    async def test_a_flood_over_several_routes_is_kept_within_the_limits_too(
+        self, github: GitHub, world: Opened
+    ) -> None:
+        """Points count for all of them together."""
+        run = await create(world, github)
+        sha = body(github)["head_sha"]
+        requests = (
+            ("POST", RUNS, body(github, "completed")),
+            ("PATCH", f"{RUNS}/{run}", {"output": {"title": "x", "summary": "y"}}),
+            ("GET", f"/repos/acme/shop/commits/{sha}/check-runs", None),
+        )
+        done = 0
+        while done < 600:
+            method, path, wanted = requests[done % 3]
+            try:
+                await world.client.request(method, path, wanted, repository=SHOP)
+                done += 1
+            except Retry as error:
+                world.clock.advance(error.after or 1.0)
+        assert [status for _, _, status in world.seen.requests].count(403) == 1

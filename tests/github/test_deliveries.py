@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ghapp.demo.github import GitHub, Installation
-from ghapp.errors import Reject
+from ghapp.errors import Reject, Retry
 from ghapp.github.deliveries import AT_ONCE, Attempt, Sweep, missed
 from ghapp.ports import Delivery
 from tests.github.fixtures import Opened, opened
@@ -150,8 +150,63 @@ async def test_a_long_list_is_brought_bit_by_bit_and_completely(
     for _ in range(2 * AT_ONCE + 5):
         await happen(github, world, arrives=False)
     inn, sweep = Inn(), Sweep(world.client)
-    brought = [len(await swept(sweep, inn, world)) for _ in range(4)]
+    brought, left = [], []
+    for _ in range(4):
+        brought.append(len(await swept(sweep, inn, world)))
+        left.append(sweep.more)
     assert brought == [AT_ONCE, AT_ONCE, 5, 0]
+    assert left == [True, True, False, False]
+    assert world.seen.count("GET", "/deliveries") == 2 * 3, "listed once, and once to be sure"
+
+
+async def test_what_was_left_is_not_brought_once_it_arrived_by_itself(
+    github: GitHub, world: Opened
+) -> None:
+    for _ in range(AT_ONCE + 2):
+        await happen(github, world, arrives=False)
+    inn, sweep = Inn(), Sweep(world.client)
+    await swept(sweep, inn, world)
+    lost = max(github.hooks.log.values(), key=lambda each: each.id)
+    inn.take([Delivery(guid=lost.guid, event="star", body=b"{}", received=NOW)])
+    assert await swept(sweep, inn, world) == ["star"]
+    assert await swept(sweep, inn, world) == []
+
+
+async def test_a_sweep_that_was_stopped_goes_on_where_it_was(github: GitHub, world: Opened) -> None:
+    for _ in range(AT_ONCE + 2):
+        await happen(github, world, arrives=False)
+    inn, sweep = Inn(), Sweep(world.client)
+    await swept(sweep, inn, world)
+    github.faults.add("secondary", path="/deliveries/")
+    with pytest.raises(Retry) as caught:
+        await swept(sweep, inn, world)
+    assert sweep.more
+    world.clock.advance(caught.value.after or 0)
+    assert await swept(sweep, inn, world) == ["star", "star"]
+
+
+async def test_below_more_than_one_sweep_reads_what_failed_is_found(
+    github: GitHub, world: Opened
+) -> None:
+    await happen(github, world, arrives=False)
+    for _ in range(20):
+        await happen(github, world, arrives=True)
+    inn, sweep = Inn(), Sweep(world.client, entries=15)
+    assert await swept(sweep, inn, world) == ["star"]
+    assert await swept(sweep, inn, world) == []
+    world.seen.clear()
+    assert await swept(sweep, inn, world) == []
+    assert world.seen.methods == {"GET": 1}, "the mark has moved"
+
+
+async def test_the_mark_does_not_move_past_what_was_not_read(github: GitHub, world: Opened) -> None:
+    for _ in range(12):
+        await happen(github, world, arrives=False)
+    inn, sweep = Inn(), Sweep(world.client, entries=5)
+    assert len(await swept(sweep, inn, world)) == 5
+    assert await swept(sweep, inn, world) == []
+    sweep._entries = 20  # as if GitHub listed the others by now
+    assert len(await swept(sweep, inn, world)) == 7
 
 
 async def test_what_we_accepted_is_not_brought_although_github_did_not_hear_so(

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import aiohttp
 import pytest
 from aiohttp import web
 from cryptography import x509
@@ -27,8 +28,11 @@ from ghapp.demo.github import App, GitHub
 from ghapp.demo.github.limits import OFF
 from ghapp.errors import ConfigError, Retry
 from ghapp.github import GitHubClient
+from ghapp.github.absent import AbsentGitHub
+from ghapp.github.apps import CA, PRIVATE_KEY, Apps
 from ghapp.github.deliveries import Sweep
-from ghapp.github.session import open_session
+from ghapp.github.session import Ways, open_session
+from ghapp.github.token_client import TokenClient
 from ghapp.http import utc_now
 from ghapp.secret import Secret
 
@@ -340,6 +344,95 @@ async def test_the_product_is_set_up_by_its_environment(server: Server, tmp_path
     async with clients(chosen) as (_, github):
         assert github is not None
         assert await github.identify() == server.app.id
+
+
+@pytest.fixture
+async def ways(server: Server, tmp_path: Path) -> AsyncIterator[Ways]:
+    """As the environment sets them up where it has no App."""
+    ca = tmp_path / "ca.pem"
+    ca.write_text(server.authority.ca)
+    chosen = settings.read(
+        {
+            "HTTPS_PROXY": server.proxy.url,
+            "CHECKRAIL_GITHUB_API_URL": server.github.base_url,
+            "CHECKRAIL_GITHUB_CA_FILE": str(ca),
+        }
+    )
+    assert chosen.github is None
+    ways = Ways(environ=chosen.environ, home=chosen.github_url, ca=chosen.github_ca)
+    yield ways
+    await ways.close()
+
+
+async def test_a_status_by_token_goes_by_the_proxy_and_trusts_the_ca(
+    server: Server, ways: Ways
+) -> None:
+    sha = server.github.repository("acme/shop").git.refs["refs/heads/main"]
+    client = TokenClient(
+        ways.shared(server.github.base_url),
+        api_url=server.github.base_url,
+        token=Secret(server.github.create_user_token("ann")),
+        clock=utc_now,
+        timeout=10,
+    )
+    path = f"/repos/acme/shop/statuses/{sha}"
+    await client.request("POST", path, {"state": "success"}, repository=SHOP)
+    assert server.proxy.asked == [f"CONNECT {HOST}:443"]
+
+
+@pytest.mark.parametrize("own_ca", [False, True])
+async def test_a_declared_app_goes_by_the_proxy(server: Server, ways: Ways, own_ca: bool) -> None:
+    def make(session: aiohttp.ClientSession, api_url: str, app: str, key: Secret) -> GitHubClient:
+        return GitHubClient(session, api_url=api_url, app=app, key=key, clock=utc_now, timeout=10)
+
+    if own_ca:
+        ways.ca = ""
+    apps = Apps(AbsentGitHub(), make, ways)
+    credentials = {PRIVATE_KEY: Secret(server.app.private_key)}
+    credentials |= {CA: Secret(server.authority.ca)} if own_ca else {}
+    github = apps.declare(
+        "clusterprovider/ghe",
+        api_url=server.github.base_url,
+        app=str(server.app.id),
+        credentials=credentials,
+    )
+    assert await github.identify() == server.app.id
+    assert server.proxy.asked == [f"CONNECT {HOST}:443"]
+    await apps.close()
+
+
+async def test_each_address_has_its_own_way() -> None:
+    ca = authority_pem()
+    home = "https://git.acme.example/api/v3"
+    environ = {"HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": "direct.example"}
+    ways = Ways(environ=environ, home=home, ca=ca)
+    try:
+        session = ways.shared(home)
+        assert ways.shared("https://git.acme.example:443/other") is session
+        dotcom = ways.shared("https://api.github.com")
+        assert ways.shared("https://elsewhere.example/api/v3") is dotcom is not session
+        direct = ways.shared("https://direct.example/api/v3")
+        assert ways.shared("https://git.direct.example") is direct is not dotcom
+        assert ways.shared("http://elsewhere.example") is direct
+        own = ways.open("https://api.github.com")
+        assert own is not dotcom
+        await own.close()
+    finally:
+        await ways.close()
+
+
+@pytest.mark.parametrize(
+    ("proxy", "url", "said"),
+    [
+        ("socks5://us:pass@proxy:1080", "https://api.github.com", "HTTPS_PROXY: not an http"),
+        ("http://proxy:3128", "https://git.acme.example:99999", "git.acme.example:99999: Port"),
+    ],
+)
+async def test_a_way_that_is_none_is_a_mistake(proxy: str, url: str, said: str) -> None:
+    ways = Ways(environ={"https_proxy": proxy})
+    with pytest.raises(ConfigError, match=said) as caught:
+        ways.open(url)
+    assert "pass" not in str(caught.value)
 
 
 KUBECONFIG = """

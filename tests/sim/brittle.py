@@ -106,6 +106,9 @@ class Brittle:
     async def park_orphans(self, sinks: Collection[str], *, reason: str, now: datetime) -> int:
         return await self.inner.park_orphans(sinks, reason=reason, now=now)
 
+    async def hurry(self, sinks: Collection[str], *, because: str, now: datetime) -> int:
+        return await self.inner.hurry(sinks, because=because, now=now)
+
     async def prune(self, before: datetime, *, audit: datetime) -> int:
         return await self.inner.prune(before, audit=audit)
 

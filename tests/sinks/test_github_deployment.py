@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from ghapp.core.decide import vanished
 from ghapp.core.effects import SetCheck
-from ghapp.core.model import Conclusion, Phase
+from ghapp.core.model import Conclusion, Phase, Subject, SubjectType
 from ghapp.demo.github import GitHub, Installation
 from ghapp.demo.github.model import Deployment
 from ghapp.errors import ConfigError, Reject, Retry
@@ -35,6 +35,26 @@ def head(github: GitHub, github_installation: Installation) -> str:
 def release(commit: str, version: str = "1.1.0", **fixed: Any) -> Story:
     """A HelmRelease `shop` in namespace dev that rolls out a chart version."""
     return Story(commit, made=release_look, fixed={"version": version, **fixed})
+
+
+def kustomization(commit: str, revision: str = "", **fixed: Any) -> Story:
+    """A Kustomization `apps` that applies a revision of its source."""
+    subject = Subject(
+        kind="Kustomization",
+        cluster="default",
+        namespace="flux-system",
+        name="apps",
+        uid="c0ffee00-0000-4000-8000-000000000002",
+        revision=revision or f"main@sha1:{commit}",
+    )
+    look = {
+        "subject": subject,
+        "resource": "kustomize.toolkit.fluxcd.io/v1/kustomizations",
+        "type": SubjectType.ENVIRONMENT,
+        "name": "apps",
+        "check_name": "flux / flux-system/apps",
+    }
+    return Story(commit, made=release_look, fixed={**look, **fixed})
 
 
 def deployments(github: GitHub) -> list[Deployment]:
@@ -61,6 +81,22 @@ async def test_a_release_is_one_deployment_and_a_status_for_each_state(
     assert states(made) == ["queued", "in_progress", "success"]
     last = made.statuses[-1]
     assert (last.description, last.log_url) == ("Succeeded in 30s", "https://flux.example.com/shop")
+
+
+async def test_a_kustomization_is_deployed_as_a_release_is(
+    github: GitHub, sink: GithubDeployment, head: str
+) -> None:
+    await rolled_out(sink, kustomization(head))
+    (made,) = deployments(github)
+    assert made.environment == "default/flux-system"
+    assert made.description == f"Kustomization flux-system/apps main@sha1:{head}"
+    assert states(made) == ["queued", "in_progress", "success"]
+    later = github.push("acme/shop", "main", {"b.txt": "b"}, "Later", "dev")
+    await rolled_out(sink, kustomization(later))
+    await rolled_out(sink, release(head, environment="default/flux-system"))
+    first, second, other = deployments(github)
+    assert (first.sha, second.sha) == (head, later)
+    assert [states(one)[-1] for one in (first, second, other)] == ["inactive", "success", "success"]
 
 
 async def test_the_steady_state_reads_nothing_but_what_it_retires(
@@ -229,6 +265,50 @@ async def test_a_crash_between_deployment_and_status_leaves_one_deployment(
         await story.deliver(sink, check)
     await story.deliver(sink, check, certain=False)
     assert [states(one) for one in deployments(github)] == [["in_progress"]]
+
+
+@pytest.mark.parametrize("fault", ["secondary", "primary", "too_many", "status", "lose_request"])
+async def test_a_deployment_whose_status_is_refused_is_not_made_twice(
+    github: GitHub, sink: GithubDeployment, app: Opened, head: str, fault: str
+) -> None:
+    github.faults.add(fault, method="POST", path="/statuses$", status=422)
+    story = release(head)
+    check = story.check(Phase.RUNNING)
+    with pytest.raises(Retry) as caught:
+        await story.deliver(sink, check)
+    assert caught.value.uncertain
+    assert (caught.value.after or 0) >= LISTED
+    app.clock.advance(caught.value.after or 0)
+    await story.deliver(sink, check, certain=not caught.value.uncertain)
+    assert [states(one) for one in deployments(github)] == [["in_progress"]]
+
+
+async def test_a_deployment_whose_predecessor_cannot_be_looked_up_is_not_made_twice(
+    github: GitHub, sink: GithubDeployment, app: Opened, head: str
+) -> None:
+    await rolled_out(sink, release(head))
+    github.faults.add("secondary", method="GET", path="/deployments")
+    story = release(head, "1.2.0")
+    check = story.check(Phase.SUCCEEDED)
+    with pytest.raises(Retry) as caught:
+        await story.deliver(sink, check)
+    app.clock.advance(caught.value.after or 0)
+    await story.deliver(sink, check, certain=not caught.value.uncertain)
+    assert [states(one)[-1] for one in deployments(github)] == ["inactive", "success"]
+
+
+async def test_a_status_that_is_refused_for_good_is_given_up(
+    github: GitHub, sink: GithubDeployment, app: Opened, head: str
+) -> None:
+    github.faults.add("status", method="POST", path="/statuses$", status=422, times=2)
+    story = release(head)
+    check = story.check(Phase.RUNNING)
+    with pytest.raises(Retry) as caught:
+        await story.deliver(sink, check)
+    app.clock.advance(caught.value.after or 0)
+    with pytest.raises(Reject):
+        await story.deliver(sink, check, certain=not caught.value.uncertain)
+    assert len(deployments(github)) == 1
 
 
 async def test_with_the_store_lost_the_deployment_is_found_again(

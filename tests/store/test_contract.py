@@ -819,6 +819,41 @@ async def test_an_orphan_is_delivered_when_its_sink_is_back_and_somebody_asks(
     assert (await take_one(store, sink="gone", now=at(1))).effect == event(1)
 
 
+# --- what need not wait any longer ----------------------------------------------------------------
+
+
+async def test_what_waits_for_a_reason_that_is_gone_is_due_at_once(store: Store) -> None:
+    for name, reason, sink in (
+        ("one", "Acme/shop is suspended", "a"),
+        ("two", "acme/web is suspended", "b"),
+        ("other", "acme2/shop is suspended", "a"),
+        ("busy", "GitHub asked us to slow down", "a"),
+        ("elsewhere", "acme/shop is suspended", "c"),
+    ):
+        await put(store, event(1, subject(name)), event(2, subject(name)), sink=sink)
+        claimed = await take_one(store, sink=sink)
+        later = Again(row=claimed.row, due=at(600), reason=reason, uncertain=False)
+        await store.commit(Commit(settled=later))
+    assert await store.hurry(["a", "b"], because="acme/", now=at(5)) == 2
+    assert await store.next_due("a") == at(5)
+    assert [one.effect for one in await take(store, sink="a", now=at(5))] == [
+        event(1, subject("one"))
+    ]
+    (two,) = await take(store, sink="b", now=at(5))
+    assert (two.effect, two.tries) == (event(1, subject("two")), 1)
+    assert await take(store, sink="c", now=at(5)) == []
+    assert await store.hurry(["a", "b"], because="acme/", now=at(6)) == 0
+
+
+async def test_whoever_looks_for_what_is_due_is_woken_then(store: Store) -> None:
+    await put(store, state(1))
+    claimed = await take_one(store)
+    await store.commit(Commit(settled=again(claimed.row, due=600)))
+    listener = asyncio.ensure_future(store.changed())
+    await store.hurry(["a"], because="503", now=at(1))
+    assert await is_woken(listener)
+
+
 async def test_open_rows_come_in_pages(store: Store) -> None:
     names = [f"build-{number}" for number in range(5)]
     for name in names:
