@@ -130,6 +130,14 @@ class GitHubSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How a GitHub is reached: as `GitHubSettings` has it, without an App."""
+
+    ca: str
+    proxy: Secret | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What the operator decided."""
 
@@ -260,6 +268,15 @@ def read(environ: Mapping[str, str]) -> Settings:
     if reader.mistakes:
         raise ConfigError(*reader.mistakes)
     return settings
+
+
+def way(api_url: str, environ: Mapping[str, str]) -> Way:
+    """How the GitHub with this API is reached; no other setting counts. Raises ConfigError."""
+    reader = _Reader(environ)
+    found = Way(ca=_ca(reader), proxy=_proxy(reader, api_url))
+    if reader.mistakes:
+        raise ConfigError(*reader.mistakes)
+    return found
 
 
 def _refuse_unknown(reader: _Reader) -> None:

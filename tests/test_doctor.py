@@ -1,5 +1,6 @@
 """What the doctor finds, with the real clients against the stand-ins."""
 
+import base64
 import re
 import time
 from pathlib import Path
@@ -8,11 +9,13 @@ import pytest
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from ghapp.demo.github import App
 from ghapp.demo.github.apps import new_private_key
 from ghapp.doctor import examine
+from ghapp.doctor import github as ward
 from ghapp.doctor.finding import Finding
 from ghapp.documents import crds
-from tests.world import World, world
+from tests.world import World, private_key, world
 
 
 async def findings(w: World) -> list[Finding]:
@@ -202,6 +205,160 @@ async def test_an_answer_that_is_not_githubs_is_told(tmp_path: Path) -> None:
 
     async with world(tmp_path, middlewares=[strange]) as w:
         assert "something unexpected" in ill(await findings(w))
+
+
+# --- what Providers need ------------------------------------------------------------------------
+
+PROVIDERS = """
+apiVersion: checkrail.dev/v1alpha1
+kind: ClusterProvider
+metadata: {name: rollouts}
+spec: {type: githubDeployments}
+---
+apiVersion: checkrail.dev/v1alpha1
+kind: Provider
+metadata: {name: more, namespace: ci}
+spec: {type: githubDeployments}
+---
+apiVersion: checkrail.dev/v1alpha1
+kind: ClusterProvider
+metadata: {name: comment}
+spec: {type: githubPullRequestComment}
+---
+apiVersion: checkrail.dev/v1alpha1
+kind: ClusterProvider
+metadata: {name: by-token}
+spec: {type: githubStatus, secretRef: {name: token}}
+---
+apiVersion: checkrail.dev/v1alpha1
+kind: ClusterProvider
+metadata: {name: later}
+spec: {type: githubStatus, suspend: true}
+"""
+IN_THE_CLUSTER = {
+    "apiVersion": "checkrail.dev/v1alpha1",
+    "kind": "ClusterProvider",
+    "metadata": {"name": "statuses"},
+    "spec": {"type": "githubStatus"},
+}
+
+
+async def with_providers(w: World, text: str) -> list[Finding]:
+    file = w.folder / "providers.yaml"
+    file.write_text(text)
+    return [finding async for finding in examine(w.settings(config=file))]
+
+
+async def test_what_a_declared_provider_needs_is_named_with_it(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.github.create_org("octo-org")
+        found = ill(await with_providers(w, PROVIDERS))
+        w.app.permissions["deployments"] = "write"
+        (there,) = w.github.world.installations.values()
+        offered = ill(await with_providers(w, PROVIDERS))
+        w.github.accept_permissions(there, "ann")
+        assert "deployments" not in ill(await with_providers(w, PROVIDERS))
+    needed = "deployments: write (for ClusterProvider rollouts and Provider ci/more)"
+    assert f"the App lacks {needed}: add them at" in found
+    assert "/settings/apps/checkrail/permissions" in found
+    assert f"acme has not accepted {needed}" in offered
+
+
+async def test_providers_in_the_cluster_count_and_a_file_of_their_name_before_them(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+        for crd in crds.manifests():
+            w.kube.create(crd)
+        w.kube.create(IN_THE_CLUSTER)
+        lacking = "the App lacks statuses: write (for ClusterProvider statuses)"
+        assert lacking in ill(await findings(w))
+        same = PROVIDERS.replace("name: later", "name: statuses")
+        assert "statuses: write" not in ill(await with_providers(w, same))
+        w.kube.deny("list", "clusterproviders")
+        found = ill(await findings(w))
+    assert "ClusterProviders in the cluster cannot be read, so what they need is not" in found
+    assert lacking not in found
+
+
+OWN = """
+apiVersion: checkrail.dev/v1alpha1
+kind: ClusterProvider
+metadata: {name: ghe}
+spec:
+  type: github
+  secretRef: {name: ghe-app}
+  github: {app: {id: "APP", apiUrl: "URL"}}
+---
+apiVersion: checkrail.dev/v1alpha1
+kind: Provider
+metadata: {name: rollouts, namespace: ci}
+spec:
+  type: githubDeployments
+  secretRef: {name: ghe-app}
+  githubDeployments: {app: {id: "APP", apiUrl: "URL"}}
+"""
+
+
+def owned(w: World, app: App) -> str:
+    return OWN.replace("APP", str(app.id)).replace("URL", w.github.base_url)
+
+
+def keep(w: World, namespace: str, key: str) -> None:
+    coded = {"private-key": base64.b64encode(key.encode()).decode()}
+    metadata = {"name": "ghe-app", "namespace": namespace}
+    w.kube.create({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": coded})
+
+
+async def test_the_app_of_a_provider_is_examined_with_the_key_in_its_secret(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        granted = {**w.app.permissions, "contents": "read", "checks": "read"}
+        app = w.github.create_app("edge", granted, (), private_key=private_key())
+        w.github.install(app, "acme")
+        keep(w, "ci", app.private_key)
+        found = [one for one in await with_providers(w, owned(w, app)) if "ghe" in one.about]
+    assert {one.about for one in found} == {"GitHub, ClusterProvider ghe"}
+    assert any("the App edge" in one.what and one.well for one in found)
+    assert (
+        "the App lacks checks: write (for ClusterProvider ghe), "
+        "deployments: write (for Provider ci/rollouts): add them at"
+    ) in ill(found)
+    assert "contents" not in ill(found)
+    assert "does not hear of issue_comment, repository" in ill(found)
+
+
+async def test_an_app_whose_key_cannot_be_had_is_said_to_be_not_examined(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        app = w.github.create_app("edge", w.app.permissions, (), private_key=private_key())
+        text = owned(w, app)
+        not_there = ill(await with_providers(w, text))
+        w.kube.deny("get", "secrets", namespace="ci")
+        denied = ill(await with_providers(w, text))
+        w.kube.allow("get", "secrets", namespace="ci")
+        keep(w, "checkrail", "no key")
+        no_key = ill(await with_providers(w, text))
+    unknown = f"its App {app.id} was not examined: "
+    assert f"{unknown}there is no Secret ci/ghe-app" in not_there
+    assert f"{unknown}Secret ci/ghe-app cannot be read" in denied
+    assert unknown in no_key
+    assert "no key" not in no_key
+
+
+@pytest.mark.parametrize(
+    ("api_url", "permissions", "events", "said"),
+    [
+        ("https://api.github.com", {}, [], "lacks merge_queues: read and the event merge_group"),
+        ("https://api.github.com", {"merge_queues": "read"}, [], "lacks the event merge_group"),
+        ("https://api.octo.ghe.com", {"merge_queues": "read"}, ["merge_group"], ""),
+        ("https://git.example/api/v3", {}, [], ""),
+    ],
+)
+def test_what_a_merge_queue_needs_is_a_hint_where_there_are_any(
+    api_url: str, permissions: dict[str, str], events: list[str], said: str
+) -> None:
+    about = ward.App(id=1, name="x", slug="x", permissions=permissions, events=events)
+    found = list(ward.queue(about, api_url))
+    assert [said in one.what and one.well for one in found] == ([True] if said else [])
 
 
 # --- webhooks -----------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ description. How it looks, and a real browser, is tests/browser/test_setup_page.
 
 import asyncio
 import base64
+import errno
 import json
 import os
 import re
@@ -191,6 +192,61 @@ async def test_a_webhook_secret_that_github_did_not_make_is_made_by_us(
     kept = (tmp_path / "github" / "webhook-secret").read_text().strip()
     assert len(kept) == 64
     assert the_app(github).webhook_secret == kept
+
+
+BRIEF = (0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("times", [1, 3])
+async def test_a_secret_that_github_does_not_take_at_once_is_offered_again(
+    github: GitHub, tmp_path: Path, times: int
+) -> None:
+    fault = github.faults.add(Kind.STATUS, path="/app/hook/config$", status=502, times=times)
+    async with begun(wished(github), Folder(path=tmp_path), pauses=BRIEF) as flow:
+        back = await flow.back()
+        the_app(github).webhook_secret = None
+        assert (await flow.get(back)).status == 200
+        await flow.task
+    assert fault.hits == times
+    kept = (tmp_path / "github" / "webhook-secret").read_text().strip()
+    assert the_app(github).webhook_secret == kept
+
+
+async def test_where_github_takes_no_secret_the_way_on_is_told_and_works(
+    github: GitHub, tmp_path: Path
+) -> None:
+    folder = tmp_path / "my overlay"
+    github.faults.add(Kind.STATUS, path="/app/hook/config$", status=502, times=4)
+    async with begun(wished(github), Folder(path=folder), pauses=BRIEF) as flow:
+        back = await flow.back()
+        app = the_app(github)
+        app.webhook_secret = None
+        page = await flow.get(back)
+        with pytest.raises(CheckrailError, match="GitHub answered 502") as caught:
+            await flow.task
+    said = str(caught.value)
+    assert page.status == 500
+    assert f"App id {app.id}, and {folder / 'github'} has its key" in said
+    assert f"`checkrail setup --rotate-webhook-secret --output '{folder}'`" in said
+    assert (folder / "github" / "private-key.pem").read_text() == app.private_key
+    code, _ = await command("--rotate-webhook-secret", "--output", str(folder), says=b"y\n")
+    lines = (folder / "github" / "webhook-secret").read_text().splitlines()
+    assert (code, the_app(github).webhook_secret) == (0, lines[0])
+    assert not [line for line in lines if line in said + page.text]
+
+
+async def test_where_nothing_is_kept_the_page_that_takes_the_secret_is_named(
+    github: GitHub,
+) -> None:
+    github.faults.add(Kind.STATUS, path="/app/hook/config$", status=502, times=4)
+    written: list[str] = []
+    async with begun(wished(github), Stdout(write=written.append), pauses=BRIEF) as flow:
+        back = await flow.back()
+        the_app(github).webhook_secret = None
+        await flow.get(back)
+        with pytest.raises(CheckrailError, match="/settings/apps/checkrail-test"):
+            await flow.task
+    assert written
 
 
 # --- the page -----------------------------------------------------------------------------------
@@ -402,6 +458,45 @@ async def test_a_key_that_the_cluster_does_not_take_is_not_lost(
         assert mode(folder) == mode(folder.parent) == 0o700
     finally:
         shutil.rmtree(folder.parent)
+
+
+def only(folder: Path) -> Path:
+    """What is in it."""
+    (one,) = folder.iterdir()
+    return one
+
+
+def no_room(_: str) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+async def test_a_key_that_no_folder_takes_ends_the_command_and_is_not_shown(
+    github: GitHub, tmp_path: Path
+) -> None:
+    rescue = tmp_path / "nowhere"
+    async with begun(wished(github), Stdout(write=no_room), rescue=rescue) as flow:
+        page = await flow.get(await flow.back())
+        with pytest.raises(CheckrailError, match="so it is lost; delete the App") as caught:
+            await flow.task
+    app = the_app(github)
+    assert page.status == 500
+    assert "No space left on device" in page.text
+    assert f"{github.base_url}/settings/apps" in str(caught.value)
+    for secret in (app.private_key.splitlines()[1], str(app.webhook_secret)):
+        assert secret not in page.text + flow.everything + str(caught.value)
+
+
+async def test_a_key_in_the_folder_of_last_resort_is_one_that_github_signs_for(
+    github: GitHub, tmp_path: Path
+) -> None:
+    async with begun(wished(github), Stdout(write=no_room), rescue=tmp_path) as flow:
+        back = await flow.back()
+        the_app(github).webhook_secret = None
+        await flow.get(back)
+        with pytest.raises(CheckrailError, match="move it to where it belongs"):
+            await flow.task
+    kept = (only(tmp_path) / "github" / "webhook-secret").read_text().strip()
+    assert the_app(github).webhook_secret == kept
 
 
 # --- the command ---------------------------------------------------------------------------------

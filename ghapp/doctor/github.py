@@ -1,20 +1,23 @@
 """The doctor at GitHub: the App, what it may, where it is installed, its webhooks, the clock.
 
-Permissions and events are compared with what the code declares (`app_manifest`), and everything
-that a person has to click comes with the link to it.
+Permissions and events are compared with what the code (`app_manifest`) and the declared Providers
+(`needs`) ask for, and everything that a person has to click comes with the link to it.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 import msgspec
 
-from ghapp import app_manifest, discovery
+from ghapp import app_manifest
 from ghapp.doctor.finding import Finding
+from ghapp.doctor.needs import Need, Needs
 from ghapp.errors import CheckrailError
 from ghapp.github import GitHubClient
+from ghapp.github.hosts import is_githubs
 
 ABOUT: Final = "GitHub"
 SKEW: Final = 30.0
@@ -28,6 +31,17 @@ SHOWN: Final = 10
 _LEVELS: Final = ("none", "read", "write", "admin")
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patient:
+    """An App, and what it should be able to do."""
+
+    github: GitHubClient
+    api_url: str
+    needs: Needs
+    hears: bool = True
+    """Whether its webhooks count."""
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,19 +118,17 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 # --- the App ------------------------------------------------------------------------------------
 
 
-async def app(github: GitHubClient) -> Sequence[Finding]:
+async def app(patient: Patient) -> Sequence[Finding]:
     """Who we are there, and what the App may do and hears."""
-    about = await _about(github)
+    about = await _about(patient)
     owner = f" of {about.owner.name}" if about.owner else ""
-    return [
-        Finding(ABOUT, f"the App {about.name} (id {about.id}){owner} is known"),
-        _permissions(about),
-        _events(about),
-    ]
+    known = Finding(ABOUT, f"the App {about.name} (id {about.id}){owner} is known")
+    found = [known, _permissions(about, patient.needs)]
+    return [*found, _events(about), *queue(about, patient.api_url)] if patient.hears else found
 
 
-def _permissions(about: App) -> Finding:
-    missing = _missing(about.permissions)
+def _permissions(about: App, needs: Needs) -> Finding:
+    missing = _missing(about.permissions, needs)
     if not missing:
         return Finding(ABOUT, "the App asks for the permissions it needs")
     return Finding(
@@ -137,12 +149,31 @@ def _events(about: App) -> Finding:
     )
 
 
-def _missing(granted: Mapping[str, str]) -> list[str]:
+def queue(about: App, api_url: str) -> Iterable[Finding]:
+    """What only those miss who have a merge queue: no illness. Enterprise Server has none."""
+    if not is_githubs(api_url):
+        return
+    needs = {name: Need(level=level) for name, level in map(_parted, app_manifest.QUEUE)}
+    missing = _missing(about.permissions, needs)
+    missing += [
+        f"the event {event}" for event in app_manifest.QUEUE_EVENTS if event not in about.events
+    ]
+    if missing:
+        text = f"the App lacks {' and '.join(missing)}: needed only where there is a merge queue"
+        yield Finding(ABOUT, f"{text}; add them at {about.settings}/permissions")
+
+
+def _parted(permission: str) -> tuple[str, str]:
+    name, _, level = permission.partition(":")
+    return name, level
+
+
+def _missing(granted: Mapping[str, str], needs: Needs) -> list[str]:
     """What is needed and not granted, or at a lower level."""
     return [
-        f"{name}: {level}"
-        for name, (level, _) in app_manifest.base(discovery.sinks()).items()
-        if _rank(granted.get(name, "none")) < _rank(level)
+        f"{name}: {need.level}" + (f" (for {' and '.join(need.of)})" if need.of else "")
+        for name, need in needs.items()
+        if _rank(granted.get(name, "none")) < _rank(need.level)
     ]
 
 
@@ -154,24 +185,24 @@ def _rank(level: str) -> int:
 # --- its installations --------------------------------------------------------------------------
 
 
-async def installations(github: GitHubClient) -> Sequence[Finding]:
+async def installations(patient: Patient) -> Sequence[Finding]:
     """Where it is installed, and whether it may do there what it asks for."""
-    about = await _about(github)
-    pages = github.pages("/app/installations", repository=None)
+    about = await _about(patient)
+    pages = patient.github.pages("/app/installations", repository=None)
     found = [_read(each, Installation) async for each in pages]
     if not found:
         mend = f"install it: {about.html_url}/installations/new"
         return [Finding(ABOUT, "the App is installed nowhere", mend)]
     names = sorted(each.name for each in found)
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    ill = [finding for each in found for finding in _installation(each, about)]
+    ill = [finding for each in found for finding in _installation(each, about, patient.needs)]
     return [Finding(ABOUT, f"installed on {', '.join(names[:SHOWN])}{more}"), *_few(ill)]
 
 
-def _installation(each: Installation, about: App) -> Iterable[Finding]:
+def _installation(each: Installation, about: App, needs: Needs) -> Iterable[Finding]:
     if each.suspended_at:
         yield Finding(ABOUT, f"suspended by {each.name}", f"unsuspend it at {each.html_url}")
-    offered = set(_missing(each.permissions)) - set(_missing(about.permissions))
+    offered = set(_missing(each.permissions, needs)) - set(_missing(about.permissions, needs))
     if offered:
         yield Finding(
             ABOUT,
@@ -208,9 +239,9 @@ _MENDS: Final[Mapping[int, str]] = {
 _ELSE: Final = "is the address right and open to GitHub, with a certificate that it trusts?"
 
 
-async def webhook(github: GitHubClient) -> Sequence[Finding]:
+async def webhook(patient: Patient) -> Sequence[Finding]:
     """Whether GitHub reaches us: its own log of the last deliveries tells."""
-    about = await _about(github)
+    about, github = await _about(patient), patient.github
     hook = _read(await github.request("GET", "/app/hook/config", repository=None), Hook)
     if not hook.url:
         mend = f"set it to https://YOUR-HOST/github/webhook and make it active: {about.settings}"
@@ -253,10 +284,10 @@ def _deliveries(attempts: Sequence[Attempt], url: str) -> Finding:
 # --- the clock ----------------------------------------------------------------------------------
 
 
-async def clock(github: GitHubClient) -> Sequence[Finding]:
+async def clock(patient: Patient) -> Sequence[Finding]:
     """How far ours is from GitHub's, by the ``Date`` of its last answer."""
-    await _about(github)
-    skew = github.skew
+    await _about(patient)
+    skew = patient.github.skew
     if skew is None:
         return []
     if abs(skew) <= SKEW:
@@ -267,10 +298,12 @@ async def clock(github: GitHubClient) -> Sequence[Finding]:
 
 
 QUESTIONS: Final = (app, clock, installations, webhook)
+OF_OWN_APPS: Final = (app, installations)
+"""What is asked about the App of a Provider."""
 
 
-async def _about(github: GitHubClient) -> App:
-    return _read(await github.request("GET", "/app", repository=None), App)
+async def _about(patient: Patient) -> App:
+    return _read(await patient.github.request("GET", "/app", repository=None), App)
 
 
 def _read(content: Any, type_: type[T]) -> T:

@@ -208,20 +208,21 @@ class Providers(Mapping[str, Sink]):
             async with asyncio.timeout(READ_LIMIT):
                 found = await self.kube.get(SECRETS, namespace, provider.secret)
         except Reject as error:
-            return {}, _refused(error, namespace, provider.secret)
+            return {}, refused(error, namespace, provider.secret)
         except (DeliveryError, TimeoutError) as error:
             return None, f"Secret {namespace}/{provider.secret} cannot be read now: {error}"
-        return _decoded(found), ""
+        return decoded(found), ""
 
 
-def _refused(error: Reject, namespace: str, name: str) -> str:
+def refused(error: Reject, namespace: str, name: str) -> str:
+    """Why there are no credentials."""
     if error.status == 404:
         return f"there is no Secret {namespace}/{name}"
     mend = "; `checkrail rbac` prints the role that is needed" if error.status == 403 else ""
     return f"Secret {namespace}/{name} cannot be read: {error.reason}{mend}"
 
 
-def _decoded(secret: Mapping[str, Any]) -> Credentials:
+def decoded(secret: Mapping[str, Any]) -> Credentials:
     """Its values; what is no text is left out."""
     found = {}
     for key, coded in (secret.get("data") or {}).items():

@@ -41,7 +41,7 @@ _ERROR_LIMIT: Final = 64 * 1024
 _REDIRECTS: Final = frozenset({301, 302, 307, 308})
 _WRITE_REDIRECTS: Final = frozenset({301, 307, 308})
 _READ: Final = frozenset({"GET", "HEAD"})
-_NEVER_SENT: Final = (
+NEVER_SENT: Final = (
     aiohttp.ClientConnectorError,
     aiohttp.ClientHttpProxyError,
     aiohttp.ClientSSLError,
@@ -235,8 +235,8 @@ class Caller:
             ) as response:
                 raw = await _read(response)
                 return Reply(status=response.status, headers=response.headers, body=raw)
-        except _NEVER_SENT as error:
-            raise Retry(f"GitHub cannot be reached: {_unreached(error)}") from error
+        except NEVER_SENT as error:
+            raise Retry(f"GitHub cannot be reached: {unreached(error)}") from error
         except (aiohttp.ClientError, OSError) as error:  # a TimeoutError is an OSError
             reason = f"GitHub did not answer: {type(error).__name__}"
             raise Retry(reason, uncertain=call.write) from error
@@ -251,7 +251,7 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     return bytes(body)
 
 
-def _unreached(error: aiohttp.ClientError) -> str:
+def unreached(error: aiohttp.ClientError) -> str:
     """Why there was no connection, and what a person can do about it."""
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return f"the proxy answered {error.status} {error.message}".rstrip()

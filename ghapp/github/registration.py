@@ -13,8 +13,8 @@ import aiohttp
 import msgspec
 
 from ghapp.core import retry
-from ghapp.errors import Refused, Reject
-from ghapp.github.api import ACCEPT, VERSION
+from ghapp.errors import Refused, Reject, Retry
+from ghapp.github.api import ACCEPT, NEVER_SENT, VERSION, unreached
 from ghapp.http import USER_AGENT, read_body, unreachable, utc_now
 from ghapp.secret import Secret, redact
 
@@ -75,6 +75,8 @@ async def _post(
             target, headers=HEADERS, timeout=TIMEOUT, allow_redirects=False
         ) as response:
             body = await read_body(response, BODY_LIMIT)
+    except NEVER_SENT as error:
+        raise Retry(f"GitHub cannot be reached: {unreached(error)}") from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise unreachable(error, target) from error
     if body is None:

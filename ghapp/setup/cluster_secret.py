@@ -63,6 +63,11 @@ class ClusterSecret:
         """How the product gets at them."""
         return _MOUNTED.format(settings=settings)
 
+    @property
+    def options(self) -> str:
+        """Names the Secret."""
+        return f"--to-cluster {self.namespace}/{self.secret}"
+
     async def check(self) -> None:
         """Raises where there is a key already, no namespace, or no access."""
         found = await self._find()
@@ -139,6 +144,11 @@ class Stdout:
     def use(self, settings: str) -> str:
         """How the product gets at them."""
         return _MOUNTED.format(settings=settings)
+
+    @property
+    def options(self) -> str:
+        """Nothing comes back from there."""
+        return ""
 
     async def check(self) -> None:
         """A key on a screen stays in its scrollback."""

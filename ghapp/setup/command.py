@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import aiohttp
+
+from ghapp import settings
 from ghapp.engine.kube import KubeClient
 from ghapp.engine.kube import open_session as open_kube_session
 from ghapp.engine.kube_config import load
 from ghapp.errors import ConfigError
-from ghapp.http import open_session
+from ghapp.github.session import open_session
 from ghapp.setup.cluster_secret import ClusterSecret, Stdout
 from ghapp.setup.flow import Tell, register
 from ghapp.setup.places import Folder, Place
@@ -49,15 +52,20 @@ class Keeper:
                 force=self.force,
             )
 
+    def session(self, api_url: str) -> aiohttp.ClientSession:
+        """The way to GitHub that the product would take."""
+        way = settings.way(api_url, self.environ)
+        return open_session(ca=way.ca, proxy=way.proxy)
+
     async def register(self, wanted: Wish, *, port: int, tell: Tell) -> bool:
         """Makes an App and keeps its secrets; True when it is done."""
-        async with open_session() as session, self.place() as place:
+        async with self.session(wanted.api_url) as session, self.place() as place:
             await register(wanted, place, session=session, tell=tell, port=port)
         return True
 
     async def renew(self, *, tell: Tell) -> bool:
         """The first half of a rotation; True when it is done."""
-        async with open_session() as session, self.place() as place:
+        async with self._kept() as (place, session):
             await renew(place, session)
         tell(f"{place.name} has a new first secret; the old one below it still counts.")
         tell(_WAIT)
@@ -65,10 +73,18 @@ class Keeper:
 
     async def announce(self, *, tell: Tell) -> bool:
         """The second half; True when it is done."""
-        async with open_session() as session, self.place() as place:
+        async with self._kept() as (place, session):
             await announce(place, session)
         tell("GitHub signs with the new secret. In an hour the old lines can be taken out.")
         return True
+
+    @contextlib.asynccontextmanager
+    async def _kept(self) -> AsyncIterator[tuple[Place, aiohttp.ClientSession]]:
+        """The place with an App in it, and the way to that App's GitHub."""
+        async with self.place() as place:
+            kept = await place.load()
+            async with self.session(kept.api_url) as session:
+                yield place, session
 
 
 _WAIT: Final = (

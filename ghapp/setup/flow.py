@@ -29,6 +29,8 @@ from ghapp.setup.wish import Wish, webhook_problem, whole_webhook
 
 PATIENCE: Final = 3600.0
 """Seconds; GitHub's own limit for the whole flow."""
+PAUSES: Final = (1.0, 2.0, 4.0)
+"""Seconds before each further try to set the webhook secret of an App that is there already."""
 SHUTDOWN: Final = 5.0
 """Seconds that the last answer gets to reach the browser."""
 HOST: Final = "127.0.0.1"
@@ -45,10 +47,15 @@ async def register(
     tell: Tell,
     port: int = 0,
     patience: float = PATIENCE,
+    pauses: Sequence[float] = PAUSES,
+    rescue: Path | None = None,
 ) -> NewApp:
-    """Serves the page until there is an App whose secrets are kept, and says what to do next."""
+    """Serves the page until there is an App whose secrets are kept, and says what to do next.
+
+    In `rescue`, or the temporary folder, is kept what the place does not take.
+    """
     await place.check()
-    flow = _Flow(wish=wish, place=place, session=session, tell=tell)
+    flow = _Flow(wish=wish, place=place, session=session, tell=tell, pauses=pauses, rescue=rescue)
     runner = web.AppRunner(flow.application(), access_log=None, shutdown_timeout=SHUTDOWN)
     await runner.setup()
     try:
@@ -89,6 +96,8 @@ class _Flow:
     place: Place
     session: aiohttp.ClientSession
     tell: Tell
+    pauses: Sequence[float]
+    rescue: Path | None
     port: int = 0
     state: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     end: "asyncio.Future[NewApp]" = field(
@@ -170,12 +179,13 @@ class _Flow:
             webhook_secrets=(secret,),
         )
         try:
-            await self._store(credentials)
-            if app.webhook_secret is None:
-                await set_webhook_secret(self.session, credentials, secret)
+            kept, problems = await self._store(credentials)
         except CheckrailError as error:
-            self.end.set_exception(error)
-            return page.problem(self.wish, str(error), status=500)
+            return self._failed(error)
+        if app.webhook_secret is None:
+            problems += await self._unsigned(app, credentials, kept)
+        if problems:
+            return self._failed(CheckrailError("; ".join(problems)))
         steps = next_steps(credentials, self.place)
         install = f"Install it on your repositories: {app.html_url}/installations/new"
         self.tell(f"{app.name} exists, with App id {app.id}.")
@@ -184,17 +194,53 @@ class _Flow:
         self.end.set_result(app)
         return page.done(self.wish, app, steps, self.place.name)
 
-    async def _store(self, credentials: Credentials) -> None:
-        """GitHub shows the key once: what the place does not take is kept in a folder of ours."""
+    def _failed(self, error: CheckrailError) -> web.Response:
+        """The end, with something left for a person to do."""
+        self.end.set_exception(error)
+        return page.problem(self.wish, str(error), status=500)
+
+    async def _store(self, credentials: Credentials) -> tuple[Place, list[str]]:
+        """Where the key is kept, and what is wrong with that.
+
+        GitHub shows it once: what the place does not take is kept in a folder of ours. Raises
+        CheckrailError where that cannot be written either.
+        """
         try:
             await self.place.store(credentials)
         except (CheckrailError, OSError) as error:
-            rescue = Folder(path=Path(tempfile.mkdtemp(prefix="checkrail-")))
+            refusal = f"{self.place.name} did not take the key ({error})"
+        else:
+            return self.place, []
+        try:
+            rescue = Folder(path=Path(tempfile.mkdtemp(prefix="checkrail-", dir=self.rescue)))
             await rescue.store(credentials)
+        except OSError as error:
             raise CheckrailError(
-                f"{self.place.name} did not take the key ({error}); it is in {rescue.name}, which"
-                " only you can read: move it to where it belongs"
+                f"{refusal}, and a folder for it cannot be written ({error}), so it is lost;"
+                f" delete the App {credentials.app_id} at {self.wish.settings_url} and start again"
             ) from error
+        where = f"it is in {rescue.name}, which only you can read: move it to where it belongs"
+        return rescue, [f"{refusal}; {where}"]
+
+    async def _unsigned(self, app: NewApp, credentials: Credentials, kept: Place) -> list[str]:
+        """Has GitHub sign with the secret that we made; what is left to do where it will not."""
+        (secret,) = credentials.webhook_secrets
+        for pause in (*self.pauses, None):
+            try:
+                await set_webhook_secret(self.session, credentials, secret)
+            except CheckrailError as error:
+                why = error
+            else:
+                return []
+            if pause is not None:
+                await asyncio.sleep(pause)
+        again = (
+            f"`checkrail setup --rotate-webhook-secret {kept.options}` sets one"
+            if kept.options
+            else f"enter the one that was written at {self.wish.settings_url}/{app.slug}"
+        )
+        there = f"{app.name} exists, with App id {app.id}, and {kept.name} has its key"
+        return [f"{there}, but GitHub has no webhook secret and signs nothing ({why}): {again}"]
 
 
 def _advice(wish: Wish, error: CheckrailError) -> str:

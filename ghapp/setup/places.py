@@ -6,6 +6,7 @@ shows the key once. The Secret in a cluster is in `cluster_secret`.
 
 import os
 import secrets
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,10 @@ class Place(Protocol):
     def use(self, settings: str) -> str:
         """How the product gets at them; `settings` are the others that it needs."""
 
+    @property
+    def options(self) -> str:
+        """The options of `checkrail setup` that lead there again; empty: nothing does."""
+
     async def check(self) -> None:
         """Raises ConfigError or a DeliveryError where `store` would fail, or destroy a key."""
 
@@ -85,6 +90,11 @@ class Folder:
             f"with {settings}, `CHECKRAIL_GITHUB_PRIVATE_KEY_FILE={folder / KEY}` and "
             f"`CHECKRAIL_GITHUB_WEBHOOK_SECRET_FILE={folder / WEBHOOK}`."
         )
+
+    @property
+    def options(self) -> str:
+        """Names the folder."""
+        return f"--output {shlex.quote(str(self.path))}"
 
     async def check(self) -> None:
         """Raises ConfigError where a key is already, or nothing can be written."""

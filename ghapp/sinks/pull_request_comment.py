@@ -202,11 +202,16 @@ class PullRequestComment:
         mark = runs_table.marker(self._name)
         path = f"{repository.api_path}/issues/{pull.number}/comments"
         pages = self.github.pages(path, repository=repository, urgency=Urgency.PROGRESS)
-        async for one in pages:
-            by = (one.get("performed_via_github_app") or {}).get("id")
-            if by == app and str(one.get("body") or "").startswith(mark):
-                comment.id, comment.body = int(one["id"]), str(one["body"])
-                break
+        try:
+            async for one in pages:
+                by = (one.get("performed_via_github_app") or {}).get("id")
+                if by == app and str(one.get("body") or "").startswith(mark):
+                    comment.id, comment.body = int(one["id"]), str(one["body"])
+                    break
+        except Reject as error:
+            if error.status == 404 and _NOT_FOUND in error.reason:  # GitHub named it just now
+                raise Retry(error.reason, after=LISTED, status=404) from error
+            raise
         comment.looked_for = True
 
     async def _edited(self, repository: Repository, comment: Comment, text: str) -> bool:

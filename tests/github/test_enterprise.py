@@ -9,7 +9,7 @@ import base64
 import contextlib
 import ssl
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -35,6 +35,9 @@ from ghapp.github.session import Ways, open_session
 from ghapp.github.token_client import TokenClient
 from ghapp.http import utc_now
 from ghapp.secret import Secret
+from ghapp.setup.command import Keeper
+from ghapp.setup.wish import Wish
+from tests.setup_rig import Answer, Flow, playing, wished
 
 HOST = "git.acme.example"
 SHOP = Repository(host=HOST, owner="acme", name="shop")
@@ -191,7 +194,12 @@ class Server:
 async def enterprise(folder: Path, private_key: str, *, tls: bool = True) -> AsyncIterator[Server]:
     known = authority(folder)
     scheme = "https" if tls else "http"
-    github = GitHub(base_url=f"{scheme}://{HOST}/api/v3", limits=OFF, stateless_tokens=False)
+    github = GitHub(
+        base_url=f"{scheme}://{HOST}/api/v3",
+        web_url=f"{scheme}://{HOST}",
+        limits=OFF,
+        stateless_tokens=False,
+    )
     github.create_org("acme", owners=("ann",))
     github.create_repository("acme/shop")
     app = github.create_app("checkrail", {"checks": "write"}, private_key=private_key)
@@ -433,6 +441,75 @@ async def test_a_way_that_is_none_is_a_mistake(proxy: str, url: str, said: str) 
     with pytest.raises(ConfigError, match=said) as caught:
         ways.open(url)
     assert "pass" not in str(caught.value)
+
+
+def way_there(server: Server, folder: Path) -> dict[str, str]:
+    """The settings that say how the server is reached."""
+    ca = folder / "ca.pem"
+    ca.write_text(server.authority.ca)
+    return {"HTTPS_PROXY": server.proxy.url, "CHECKRAIL_GITHUB_CA_FILE": str(ca)}
+
+
+def an_app(server: Server) -> Wish:
+    wanted = wished(server.github, api_url=server.github.base_url)
+    return replace(wanted, github=server.github.world.web_url)
+
+
+def keeper(folder: Path, environ: dict[str, str]) -> Keeper:
+    return Keeper(environ=environ, output=str(folder), to_cluster="", force=False)
+
+
+async def clicked(server: Server, flow: Flow) -> Answer:
+    """Both clicks: the person's browser has its own way to GitHub."""
+    page = await flow.get(flow.url)
+    url = Secret(server.proxy.url)
+    async with open_session(ca=server.authority.ca, proxy=url) as far:
+        github = Flow(flow.task, flow.said, far)
+        answer = await github.submit(await github.submit(page), follow=False)
+    return await flow.get(str(answer.headers["Location"]))
+
+
+async def test_an_app_is_made_and_its_secret_rotated_on_the_way_that_the_product_takes(
+    server: Server, tmp_path: Path
+) -> None:
+    wanted = an_app(server)
+    ours = keeper(tmp_path, way_there(server, tmp_path))
+    async with playing(lambda tell: ours.register(wanted, port=0, tell=tell)) as flow:
+        answer = await clicked(server, flow)
+        assert answer.status == 200, answer.text
+        await flow.task
+    (app,) = (app for app in server.github.world.apps.values() if app.name == wanted.name)
+    before = app.webhook_secret
+    await ours.renew(tell=flow.said.append)
+    await ours.announce(tell=flow.said.append)
+    kept = (tmp_path / "github" / "webhook-secret").read_text().split()
+    assert kept == [app.webhook_secret, before]
+    assert app.webhook_secret != before
+
+
+async def test_without_the_ca_the_setting_is_named_and_the_code_is_good_still(
+    server: Server, tmp_path: Path
+) -> None:
+    wanted = an_app(server)
+    ours = keeper(tmp_path, {"HTTPS_PROXY": server.proxy.url})
+    async with playing(lambda tell: ours.register(wanted, port=0, tell=tell)) as flow:
+        answer = await clicked(server, flow)
+    assert answer.status == 502
+    assert "CHECKRAIL_GITHUB_CA_FILE" in flow.everything
+    assert "reload this page to ask again" in flow.everything
+    (code,) = server.github.world.manifest_codes
+    assert code not in flow.everything
+
+
+async def test_a_wrong_way_is_a_mistake_before_an_app_is_made(
+    server: Server, tmp_path: Path
+) -> None:
+    wanted = an_app(server)
+    environ = {"HTTPS_PROXY": "ftp://us:word@x", "CHECKRAIL_GITHUB_CA_FILE": "/nowhere"}
+    with pytest.raises(ConfigError) as caught:
+        await keeper(tmp_path, environ).register(wanted, port=0, tell=print)
+    assert len(caught.value.mistakes) == 2
+    assert "word" not in str(caught.value)
 
 
 KUBECONFIG = """

@@ -285,6 +285,18 @@ async def test_a_comment_that_was_not_made_is_made_later(
     assert len(comments(github)) == 1
 
 
+async def test_a_pull_request_whose_comments_are_not_there_yet_is_asked_again(
+    github: GitHub, sink: PullRequestComment, board: Board, pull: Pull
+) -> None:
+    github.faults.add("status", method="GET", path="/issues/.*/comments$", status=404)
+    effect = news(board.run(pull.head_sha), Phase.RUNNING)
+    with pytest.raises(Retry) as caught:
+        await sink.deliver(effect, key=effect.key, slot=Slot())
+    assert (caught.value.after or 0) >= LISTED
+    await sink.deliver(effect, key=effect.key, slot=Slot())
+    assert len(comments(github)) == 1
+
+
 async def test_a_deleted_comment_is_written_anew(
     github: GitHub, sink: PullRequestComment, board: Board, pull: Pull
 ) -> None:
