@@ -11,14 +11,16 @@ retire the other. So it is told not to, and what the same object deployed there 
 here, when its successor succeeds. https://docs.github.com/en/rest/deployments/deployments
 """
 
+import asyncio
 import json
 import string
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Annotated, Any, Final
 from urllib.parse import quote, urlencode
 
+from cachetools import LRUCache
 from msgspec import Meta, Struct
 
 from ghapp.core import globs, markdown
@@ -37,6 +39,7 @@ LOOKED_BACK: Final = 20
 """Deployments before this one that are looked at when it succeeds."""
 LISTED_AT_MOST: Final = 500
 """Deployments of an environment, whoever made them, that are looked through: five requests."""
+REMEMBERED: Final = 10_000
 TASK: Final = "deploy"
 URL_FIELDS: Final = frozenset({"environment", "cluster", "namespace", "name"})
 
@@ -74,12 +77,28 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, re
     """Without it, the App that the process is set up with."""
 
 
+@dataclass(slots=True, kw_only=True)
+class _Turn:
+    """What one object deploys in one environment; `lock` is held by whoever tells of it.
+
+    Two of its versions may be owed at one time, and GitHub's lists are some seconds late.
+    """
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    number: str = ""
+    """The deployment that was told a success last; empty: not known."""
+
+
 @dataclass(frozen=True, slots=True)
 class GithubDeployment:
     """The deployments of a repository."""
 
     settings: Settings
     github: UrgentGitHub
+    _turns: "LRUCache[tuple[str, str, str], _Turn]" = field(
+        default_factory=lambda: LRUCache(REMEMBERED), init=False, repr=False
+    )
+    """By repository, environment and object."""
 
     def __post_init__(self) -> None:
         """Raises ConfigError where the template cannot be filled in."""
@@ -97,8 +116,16 @@ class GithubDeployment:
         """Tells the state of a deployment, which is made where there is none."""
         if not isinstance(effect, SetCheck) or effect.deployed is None:
             raise Reject(f"{key}: githubDeployments takes checks of deployed objects only")
+        place = (effect.repository.url.lower(), effect.deployed.environment)
+        turn = self._turns.setdefault((*place, _object(effect.subject)), _Turn())
+        async with turn.lock:
+            return await self._told(effect, effect.deployed, slot, turn)
+
+    async def _told(
+        self, effect: SetCheck, deployed: Deployed, slot: Slot, turn: _Turn
+    ) -> Receipt | None:
         step = _Step(
-            effect=effect, deployed=effect.deployed, github=self.github, settings=self.settings
+            effect=effect, deployed=deployed, github=self.github, settings=self.settings, turn=turn
         )
         known, _, told = (slot.id or "").partition(":")
         number = known or await step.found(slot)
@@ -118,6 +145,7 @@ class _Step:
     deployed: Deployed
     github: UrgentGitHub
     settings: Settings
+    turn: _Turn
 
     async def found(self, slot: Slot) -> str:
         """The number of the deployment of an earlier try or attempt; empty: there is none."""
@@ -163,6 +191,8 @@ class _Step:
         if body["state"] == "success" and not await self._takes_over(number):
             body |= _REPLACED
         await self._tell(number, body)
+        if body["state"] == "success":
+            self.turn.number = number
         return mark
 
     async def _takes_over(self, number: str) -> bool:
@@ -171,6 +201,8 @@ class _Step:
         False: its successor is there already, for a verdict may come late. Another attempt of a
         revision comes after all that there is.
         """
+        if self.turn.number:
+            return await self._replaces(self.turn.number, number)
         looked = 0
         async for one in self._deployments():
             if str(one["id"]) == number or not self._is_ours(one):
@@ -179,11 +211,15 @@ class _Step:
             if looked > LOOKED_BACK:
                 break
             if await self._last_state(one) == "success":
-                after = not self.effect.attempt and int(one["id"]) > int(number)
-                if not after:
-                    await self._tell(str(one["id"]), _REPLACED)
-                return not after
+                return await self._replaces(str(one["id"]), number)
         return True
+
+    async def _replaces(self, other: str, number: str) -> bool:
+        """Retires the other one, unless it is the successor."""
+        after = not self.effect.attempt and int(other) > int(number)
+        if not after and other != number:
+            await self._tell(other, _REPLACED)
+        return not after
 
     def _is_ours(self, one: Mapping[str, Any]) -> bool:
         """Whether the same object deployed it."""

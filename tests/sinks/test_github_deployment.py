@@ -3,6 +3,7 @@
 The requests' bodies are held against GitHub's description by the stand-in's fixtures.
 """
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -286,7 +287,7 @@ async def test_a_deployment_whose_status_is_refused_is_not_made_twice(
 async def test_a_deployment_whose_predecessor_cannot_be_looked_up_is_not_made_twice(
     github: GitHub, sink: GithubDeployment, app: Opened, head: str
 ) -> None:
-    await rolled_out(sink, release(head))
+    await rolled_out(GithubDeployment(Settings(), app.client), release(head))
     github.faults.add("secondary", method="GET", path="/deployments")
     story = release(head, "1.2.0")
     check = story.check(Phase.SUCCEEDED)
@@ -294,6 +295,26 @@ async def test_a_deployment_whose_predecessor_cannot_be_looked_up_is_not_made_tw
         await story.deliver(sink, check)
     app.clock.advance(caught.value.after or 0)
     await story.deliver(sink, check, certain=not caught.value.uncertain)
+    assert [states(one)[-1] for one in deployments(github)] == ["inactive", "success"]
+
+
+async def test_of_two_versions_that_are_due_at_once_the_later_one_is_there(
+    github: GitHub, sink: GithubDeployment, head: str
+) -> None:
+    first, second = release(head), release(head, "1.2.0")
+    await asyncio.gather(
+        first.told(sink, Phase.SUCCEEDED),
+        second.told(sink, Phase.SUCCEEDED),
+    )
+    assert [states(one)[-1] for one in deployments(github)] == ["inactive", "success"]
+
+
+async def test_a_predecessor_that_github_does_not_list_yet_is_retired(
+    github: GitHub, sink: GithubDeployment, head: str
+) -> None:
+    await rolled_out(sink, release(head))
+    github.world.read_lag = 60.0
+    await rolled_out(sink, release(head, "1.2.0"))
     assert [states(one)[-1] for one in deployments(github)] == ["inactive", "success"]
 
 
