@@ -90,6 +90,19 @@ async def test_two_clicks_make_an_app_whose_secrets_are_where_the_overlay_looks(
     assert {mode(path) for path in folder.iterdir()} == {0o600}
 
 
+async def test_settings_that_somebody_keeps_beside_the_app_outlive_a_rotation(
+    github: GitHub, tmp_path: Path
+) -> None:
+    place = Folder(path=tmp_path)
+    async with begun(wished(github), place) as flow:
+        await played(flow)
+    env = tmp_path / "github" / "app.env"
+    env.write_text(env.read_text() + "# ours\nCHECKRAIL_PUBLIC_URL=https://checkrail.example\n")
+    before = env.read_text()
+    await place.store(await place.load())
+    assert env.read_text() == before
+
+
 async def test_what_is_kept_are_settings_that_the_product_starts_with(
     github: GitHub, tmp_path: Path
 ) -> None:

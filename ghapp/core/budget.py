@@ -25,7 +25,7 @@ from enum import IntEnum, StrEnum
 from math import inf
 from typing import Final
 
-from ghapp.core.retry import LONGEST, Answer, limited, number
+from ghapp.core.retry import LONGEST, Answer, limited, number, there
 
 POINTS_A_MINUTE: Final = 900
 """At all endpoints together. GitHub publishes it under "too many requests to a single endpoint per
@@ -265,6 +265,7 @@ def _counted(budget: Budget, headers: Mapping[str, str], now: float) -> Budget:
     )
     if limit is None or remaining is None or reset is None:
         return budget
+    reset += now - there(headers, now)  # by our clock from here on
     left, reset = int(remaining), min(reset, now + LONGEST)
     if budget.remaining is not None and budget.reset > now and reset < budget.reset + _NEW_WINDOW:
         left = min(left, budget.remaining)

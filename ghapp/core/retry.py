@@ -80,7 +80,7 @@ def limited(answer: Answer, *, now: float, strikes: int = 0) -> float | None:
     if answer.headers.get("x-ratelimit-remaining") == "0":
         reset = number(answer.headers.get("x-ratelimit-reset"))
         if reset is not None:
-            return _bounded(reset - now + 1)
+            return _bounded(reset - there(answer.headers, now) + 1)
     if answer.status == 429 or _is_about_rate(answer.text):
         return float(min(SECONDARY * 2 ** min(strikes, 8), _LONGEST_SECONDARY))
     return None
@@ -111,13 +111,19 @@ def http_date(text: str) -> float | None:
     return moment.timestamp()
 
 
+def there(headers: Mapping[str, str], now: float) -> float:
+    """What time it is where the answer was written: moments in it are of that clock."""
+    told = http_date(headers.get("date", "").strip())
+    return now if told is None else told
+
+
 def _retry_after(answer: Answer, now: float) -> float | None:
     """Seconds or a date: both are allowed, GitHub sends seconds."""
     text = answer.headers.get("retry-after", "").strip()
     seconds = number(text)
     if seconds is None:
         moment = http_date(text)
-        seconds = None if moment is None else moment - now
+        seconds = None if moment is None else moment - there(answer.headers, now)
     return None if seconds is None else _bounded(seconds)
 
 

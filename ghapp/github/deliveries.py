@@ -33,6 +33,8 @@ AT_ONCE: Final = 100
 AT_ONCE_BYTES: Final = 64 * 1024 * 1024
 """...their size together."""
 
+_NOBODY_ASKS: Final = frozenset({401, 403})
+"""Statuses with which no delivery of this App can be read."""
 _LIST: Final = "/app/hook/deliveries"
 _FAILED: Final = f"{_LIST}?status=failure"
 
@@ -154,10 +156,11 @@ class Sweep:
         try:
             detail = await self.github.request("GET", path, repository=None)
         except Reject as error:
-            if error.status == 404:
-                log.warning("a missed webhook is gone", delivery=attempt.guid)
-                return None
-            raise
+            if error.status in _NOBODY_ASKS:
+                raise
+            # It is gone, or too large to be read: those behind it must not wait for it.
+            log.warning("a missed webhook is lost", delivery=attempt.guid, reason=error.reason)
+            return None
         return _body(detail)
 
 

@@ -118,7 +118,7 @@ class Folder:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write(folder / KEY, credentials.private_key.reveal())
         _write(folder / WEBHOOK, credentials.lines)
-        _write(folder / ENV, _env(credentials))
+        _write(folder / ENV, _env(credentials, _content(folder / ENV)))
         if not (folder / IGNORE).exists():
             _write(folder / IGNORE, "*\n")
 
@@ -139,11 +139,14 @@ class Folder:
         )
 
 
-def _env(credentials: Credentials) -> str:
+def _env(credentials: Credentials, before: str) -> str:
+    """What says which App it is; other settings that somebody keeps there stay."""
     lines = {"CHECKRAIL_GITHUB_APP_ID": credentials.app_id}
     if credentials.api_url != DEFAULT_API:
         lines["CHECKRAIL_GITHUB_API_URL"] = credentials.api_url
-    return "".join(f"{name}={value}\n" for name, value in lines.items())
+    ours = ("CHECKRAIL_GITHUB_APP_ID", "CHECKRAIL_GITHUB_API_URL")
+    others = [line for line in before.splitlines() if line.partition("=")[0].strip() not in ours]
+    return "".join(f"{line}\n" for line in [*(f"{k}={v}" for k, v in lines.items()), *others])
 
 
 def _content(path: Path) -> str:

@@ -27,6 +27,7 @@ from ghapp.core import globs, markdown
 from ghapp.core.budget import Urgency
 from ghapp.core.effects import Deployed, Effect, SetCheck
 from ghapp.core.model import Conclusion, Phase, Subject
+from ghapp.core.moments import stamp
 from ghapp.core.provider import GitHubApp, Pattern
 from ghapp.errors import ConfigError, DeliveryError, Reject, Retry
 from ghapp.ports import Receipt, SinkType, Slot, UrgentGitHub
@@ -87,6 +88,8 @@ class _Turn:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     number: str = ""
     """The deployment that was told a success last; empty: not known."""
+    began: str = ""
+    """When that began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +195,7 @@ class _Step:
             body |= _REPLACED
         await self._tell(number, body)
         if body["state"] == "success":
-            self.turn.number = number
+            self.turn.number, self.turn.began = number, self._began
         return mark
 
     async def _takes_over(self, number: str) -> bool:
@@ -202,7 +205,7 @@ class _Step:
         revision comes after all that there is.
         """
         if self.turn.number:
-            return await self._replaces(self.turn.number, number)
+            return await self._replaces(self.turn.number, self.turn.began, number)
         looked = 0
         async for one in self._deployments():
             if str(one["id"]) == number or not self._is_ours(one):
@@ -211,15 +214,23 @@ class _Step:
             if looked > LOOKED_BACK:
                 break
             if await self._last_state(one) == "success":
-                return await self._replaces(str(one["id"]), number)
+                began = str(_payload(one).get("began") or "")
+                return await self._replaces(str(one["id"]), began, number)
         return True
 
-    async def _replaces(self, other: str, number: str) -> bool:
-        """Retires the other one, unless it is the successor."""
-        after = not self.effect.attempt and int(other) > int(number)
+    async def _replaces(self, other: str, began: str, number: str) -> bool:
+        """Retires the other one, unless it is the successor: what failed to be told may be made
+        after what came after it, so numbers tell only where there are no times."""
+        mine = self._began if began else ""
+        later = (began if mine else "", int(other)) > (mine, int(number))
+        after = later and not self.effect.attempt and other != number
         if not after and other != number:
             await self._tell(other, _REPLACED)
         return not after
+
+    @property
+    def _began(self) -> str:
+        return stamp(self.effect.check.started_at)
 
     def _is_ours(self, one: Mapping[str, Any]) -> bool:
         """Whether the same object deployed it."""
@@ -277,6 +288,7 @@ class _Step:
             "payload": {
                 "external_id": self.effect.check.external_id,
                 "object": _object(subject),
+                "began": self._began,
             },
             "production_environment": globs.any_matches(
                 place, self.settings.production_environments

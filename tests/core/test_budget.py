@@ -5,6 +5,7 @@ is in tests/github/test_limits.py.
 """
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from math import inf
 
 import pytest
@@ -67,6 +68,15 @@ def burst(budget: Budget, cost: Cost, *, now: float = NOW, most: int = 2000) -> 
 
 def test_a_new_budget_lets_a_burst_through() -> None:
     assert burst(NEW, WRITE)[1] == 2000
+
+
+def test_when_the_hour_ends_is_said_by_githubs_clock_and_kept_by_ours() -> None:
+    told = hourly(10, reset=NOW + 1200 + 600)  # its clock is twenty minutes ahead of ours
+    date = datetime.fromtimestamp(NOW + 1200, UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
+    ahead = replace(told, headers={**told.headers, "date": date})
+    standing_ = standing(heard(NEW, ahead, NOW), NOW)
+    assert standing_
+    assert standing_.reset == NOW + 600
 
 
 def test_on_github_a_burst_of_writes_ends_at_the_published_points() -> None:

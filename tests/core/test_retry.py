@@ -4,7 +4,7 @@ That nothing is sent while GitHub wants peace is in test_budget.py and tests/git
 """
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -57,6 +57,20 @@ def test_a_refusal_for_rate_reasons_says_when_to_come_back(
     assert error.after == after
     assert not error.uncertain
     assert error.status == status
+
+
+@pytest.mark.parametrize("minutes", [-20, 0, 20])
+def test_moments_are_of_the_far_sides_clock_whatever_ours_says(minutes: int) -> None:
+    date = NOW + timedelta(minutes=minutes)
+    headers = {
+        "date": date.strftime("%a, %d %b %Y %H:%M:%S GMT"),
+        "x-ratelimit-remaining": "0",
+        "x-ratelimit-reset": str(int(date.timestamp()) + 90),
+    }
+    assert wait(verdict(403, headers, "", now=NOW)) == 91.0
+    later = (date + timedelta(seconds=45)).strftime("%a, %d %b %Y %H:%M:%S GMT")
+    named = {"date": headers["date"], "retry-after": later}
+    assert wait(verdict(429, named, "", now=NOW)) == 45.0
 
 
 def test_each_secondary_limit_in_a_row_doubles_the_wait_up_to_a_quarter_of_an_hour() -> None:

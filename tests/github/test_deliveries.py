@@ -135,6 +135,15 @@ async def test_a_detail_that_is_gone_does_not_stop_the_others(
     assert await swept(Sweep(world.client), Inn(), world) == ["star"]
 
 
+async def test_a_detail_that_cannot_be_read_does_not_stop_the_others(
+    github: GitHub, world: Opened
+) -> None:
+    await happen(github, world, arrives=False)
+    await happen(github, world, arrives=False)
+    github.faults.add("status", status=410, path="/deliveries/")
+    assert await swept(Sweep(world.client), Inn(), world) == ["star"]
+
+
 async def test_those_that_are_gone_do_not_hide_the_ones_behind_them(
     github: GitHub, world: Opened
 ) -> None:

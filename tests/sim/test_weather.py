@@ -188,8 +188,6 @@ async def story(day: Day) -> None:
     await asked(day)
     heard += len(AGAIN)  # the copies wait
     await released(day, "1.1.0", heard + 1)
-    await day.shown(lambda: ("1.1.0", "success") in deployments(day.w))
-    day.calendar.advance(10)  # by then it is in GitHub's lists
     await released(day, "1.2.0", heard + 2)
     heard += 2
     day.w.step(runs["three"], "Cancelled", "False")
@@ -288,10 +286,9 @@ def picture(w: World) -> dict[str, Any]:
 
 
 def deployments(w: World) -> list[tuple[str, str]]:
-    """What was deployed, and how that stands. A try that failed after it had made one leaves it
-    behind with no status, and the next makes another: those are not looked at."""
+    """What was deployed, and how that stands."""
     made = w.github.repository("acme/shop").deployments.values()
-    return sorted((version(one), one.statuses[-1].state) for one in made if one.statuses)
+    return sorted((version(one), one.statuses[-1].state if one.statuses else "") for one in made)
 
 
 def version(one: Deployment) -> str:

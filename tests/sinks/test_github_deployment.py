@@ -318,6 +318,21 @@ async def test_a_predecessor_that_github_does_not_list_yet_is_retired(
     assert [states(one)[-1] for one in deployments(github)] == ["inactive", "success"]
 
 
+async def test_what_could_not_be_told_in_time_does_not_retire_what_came_after_it(
+    github: GitHub, sink: GithubDeployment, app: Opened, head: str
+) -> None:
+    late = release(head)
+    owed = late.check(Phase.SUCCEEDED, started=at(1), finished=at(20))
+    newer = release(head, "1.2.0")
+    await newer.told(sink, Phase.SUCCEEDED, started=at(30), finished=at(50))
+    await late.deliver(sink, owed)
+    assert [states(one)[-1] for one in deployments(github)] == ["success", "inactive"]
+    forgetful = GithubDeployment(Settings(), app.client)
+    latest = release(head, "1.3.0")
+    await latest.told(forgetful, Phase.SUCCEEDED, started=at(60), finished=at(70))
+    assert [states(one)[-1] for one in deployments(github)] == ["inactive", "inactive", "success"]
+
+
 async def test_a_status_that_is_refused_for_good_is_given_up(
     github: GitHub, sink: GithubDeployment, app: Opened, head: str
 ) -> None:
