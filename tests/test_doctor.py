@@ -324,7 +324,7 @@ async def test_the_app_of_a_provider_is_examined_with_the_key_in_its_secret(tmp_
         "deployments: write (for Provider ci/rollouts): add them at"
     ) in ill(found)
     assert "contents" not in ill(found)
-    assert "does not hear of issue_comment, repository" in ill(found)
+    assert "does not hear of issue_comment, pull_request, repository" in ill(found)
 
 
 async def test_an_app_whose_key_cannot_be_had_is_said_to_be_not_examined(tmp_path: Path) -> None:

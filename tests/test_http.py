@@ -79,7 +79,8 @@ async def test_these_are_tried_again_and_may_have_got_through(status: int) -> No
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("asked", ["30", "Sat, 21 Nov 2026 02:33:36 GMT"])
 async def test_the_time_that_is_asked_for_is_given(status: int, asked: str) -> None:
-    error = await failure(saying(status, Retry_After=asked))
+    """A date is of the far side's clock."""
+    error = await failure(saying(status, Retry_After=asked, Date="Sat, 21 Nov 2026 02:33:06 GMT"))
     assert isinstance(error, Retry)
     assert error.after == 30
 
