@@ -8,9 +8,12 @@ it with a real process and SIGKILL; bad weather without crashes is tested beside
 
 import asyncio
 import contextlib
+import multiprocessing
+import os
 import re
+import warnings
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,7 +34,10 @@ POINTS_AT_LEAST = 40
 """The story has more side effects than this; fewer mean that it is not told any more."""
 
 AT_ONCE = 4
-"""Worlds at the same time: they mostly wait."""
+"""Worlds at the same time in a process: each of them waits now and then."""
+
+PROCESSES = min(os.cpu_count() or 1, 4)
+"""They share the points: what is left of their time they reckon."""
 
 
 @dataclass
@@ -227,30 +233,49 @@ async def play(folder: Path, at: int) -> tuple[dict[str, Any], Bomb]:
         return {**picture(w), "audit": await audit_log(w)}, bomb
 
 
+async def play_all(folder: Path, points: Iterable[int]) -> list[tuple[int, dict[str, Any], str]]:
+    """Of each point: its number, the world in the end, and before what the process was killed.
+
+    That is nothing where the story had fewer side effects this time.
+    """
+    asyncio.get_running_loop().set_exception_handler(_forgive_the_dead)
+    worlds = asyncio.Semaphore(AT_ONCE)
+
+    async def one(point: int) -> tuple[int, dict[str, Any], str]:
+        async with worlds:
+            found, bomb = await play(folder / str(point), at=point)
+        return point, found, "".join(bomb.what[point - 1 : point])
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(point)) for point in points]
+    return [task.result() for task in tasks]
+
+
+def share(folder: Path, points: Iterable[int]) -> list[tuple[int, dict[str, Any], str]]:
+    """What one of the processes does; a warning is an error there, too."""
+    warnings.simplefilter("error")
+    return asyncio.run(play_all(folder, points))
+
+
 @pytest.mark.filterwarnings(  # a process that was killed does not close its sockets
     "ignore::pytest.PytestUnraisableExceptionWarning"
 )
 @pytest.mark.timeout(600)
-async def test_killed_before_any_side_effect_the_world_is_the_same(tmp_path: Path) -> None:
-    asyncio.get_running_loop().set_exception_handler(_forgive_the_dead)
-    expected, undisturbed = await play(tmp_path / "undisturbed", at=0)
+def test_killed_before_any_side_effect_the_world_is_the_same(tmp_path: Path) -> None:
+    expected, undisturbed = asyncio.run(play(tmp_path / "undisturbed", at=0))
     points = undisturbed.ticks
     assert points >= POINTS_AT_LEAST
     assert expected["order"]
     assert ("eve", "cancel", False) in expected["audit"]
-    worlds = asyncio.Semaphore(AT_ONCE)
-
-    async def one(point: int) -> None:
-        async with worlds:
-            found, bomb = await play(tmp_path / str(point), at=point)
+    shares = [(tmp_path, range(first, points + 1, PROCESSES)) for first in range(1, PROCESSES + 1)]
+    with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool:
+        played = [each for part in pool.starmap(share, shares) for each in part]
+    assert sorted(point for point, _, _ in played) == [*range(1, points + 1)]
+    for point, found, what in played:
         differs = {
             key: (found[key], expected[key]) for key in expected if found[key] != expected[key]
         }
-        assert not differs, f"killed before {bomb.what[point - 1]} (number {point})"
-
-    async with asyncio.TaskGroup() as group:
-        for point in range(1, points + 1):
-            group.create_task(one(point))
+        assert not differs, f"killed before {what} (number {point})"
     print(f"{points} crash points simulated")
 
 
