@@ -30,6 +30,8 @@ from ghapp.settings import GitHubSettings, Settings
 from tests import github_contract
 
 TOKEN = "kube-token"
+QUICKLY = 0.005
+"""Seconds until documents count: each start waits for it twice, and here nobody applies folders."""
 SECRETS = ("current webhook secret", "previous webhook secret")
 PERMISSIONS = {
     "checks": "write",
@@ -168,6 +170,7 @@ class World:
     ) -> AsyncIterator[Checkrail]:
         """The product, started; told to stop at the end. `tune` changes its patience."""
         checkrail = await Checkrail.open(self.settings(**changes), role=role, clock=clock)
+        checkrail.configuration.settle = QUICKLY
         tune(checkrail)
         async with served(checkrail) as self.url:
             self.app.webhook_url = f"{self.url}/github/webhook"

@@ -102,6 +102,7 @@ class Configuration:
     tell: Tell
     """Called with what counts now."""
     reread_every: float = REREAD_EVERY
+    settle: float = SETTLE
     documents: dict[Key, Document] = field(default_factory=dict)
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     """All documents were listed once, and count."""
@@ -226,7 +227,7 @@ class Configuration:
         end = loop.time() + LONGEST
         while self._dirty.is_set() and loop.time() < end:
             self._dirty.clear()
-            await asyncio.sleep(SETTLE)
+            await asyncio.sleep(self.settle)
         self._dirty.clear()
 
     async def _apply(self) -> None:
