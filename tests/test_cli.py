@@ -335,6 +335,23 @@ def test_explain_reads_every_form_alike(tmp_path: Path, form: str) -> None:
         assert len(found["cdevents"]) == 3
 
 
+def test_explain_says_whether_somebody_may_act_on_it(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(AS_YAML)
+
+    def asked(*more: str) -> dict[str, Any]:
+        said = within("explain", "-f", str(path), "-o", "json", "--as", "ann", *more)
+        assert said.code == 0
+        found: dict[str, Any] = said.objects[0]["access"]
+        return found
+
+    assert asked("--action", "rerun", "--permission", "write")["allowed"]
+    refused = asked("--action", "rerun", "--permission", "read")
+    assert (refused["allowed"], "needs write access" in refused["why"]) == (False, True)
+    nowhere = asked("--action", "promote", "--permission", "admin")
+    assert nowhere["why"] == "no Pipeline document says where to"
+
+
 def test_explain_reads_what_comes_through_a_pipe() -> None:
     said = piped(AS_YAML.encode(), "explain", "-f", "-", "-o", "json")
     assert (said.code, len(said.objects), said.err) == (0, 1, "")

@@ -3,9 +3,9 @@
 A status has a state, a line and a link; no summary, no annotations, no buttons. It is posted with a
 token from the Provider's Secret, or by the App where there is none. GitHub keeps a thousand
 statuses of one context on a commit and refuses more, so one is posted only when the state changes,
-and for a verdict whose words change; what was posted last is what the lane remembers. A repeat is
-harmless: the newest of a context counts. For that reason an old run's verdict that comes late is
-not posted once a newer run of the same context was told.
+and for a verdict whose words change; what was posted last is what the lane remembers, and after a
+try that was not heard GitHub is asked. The newest of a context counts, so an old run's verdict that
+comes late is not posted once a newer run of the same context was told.
 
 A branch rule that requires a name wants the check and the status of that name, both: tell a run to
 one of the two, or give the statuses a prefix.
@@ -24,7 +24,7 @@ from ghapp.core.budget import Urgency
 from ghapp.core.effects import Effect, SetCheck
 from ghapp.core.model import Conclusion, Phase
 from ghapp.core.provider import GitHubApp
-from ghapp.errors import ConfigError, Reject
+from ghapp.errors import ConfigError, Reject, Retry
 from ghapp.ports import Receipt, RepositoryApi, Runs, SinkType, Slot
 from ghapp.secret import Secret
 
@@ -36,6 +36,8 @@ CONTEXT_LIMIT: Final = 255
 DESCRIPTION_LIMIT: Final = 140
 """Characters, both."""
 
+LISTED: Final = 5.0
+"""Seconds until a status that was posted is in GitHub's lists; sooner it seems to be missing."""
 PENDING: Final = "pending"
 STATES: Final[Mapping[Conclusion, str]] = {
     Conclusion.SUCCESS: "success",
@@ -88,13 +90,39 @@ class GithubStatus:
             raise Reject(f"{key}: githubStatus takes checks only")
         body = status(effect, self.settings.context_prefix)
         mark = _mark(body)
-        if not _says_the_same(slot.id, mark) and not await self._replaced(effect):
-            path = f"{effect.repository.api_path}/statuses/{quote(effect.commit, safe='')}"
-            urgency = Urgency.ANSWER if body["state"] == PENDING else Urgency.FINAL
-            await self._api.request(
-                "POST", path, body, repository=effect.repository, urgency=urgency
-            )
+        owed = not (_says_the_same(slot.id, mark) or await self._replaced(effect))
+        if owed and (slot.certain or not await self._stands(effect, body)):
+            await self._post(effect, body)
         return Receipt(slot=mark)
+
+    async def _post(self, effect: SetCheck, body: Mapping[str, Any]) -> None:
+        path = f"{effect.repository.api_path}/statuses/{quote(effect.commit, safe='')}"
+        try:
+            await self._ask("POST", path, effect, dict(body))
+        except Retry as error:
+            if not error.uncertain:
+                raise
+            after = max(error.after or 0.0, LISTED)
+            raise Retry(error.reason, after=after, uncertain=True, status=error.status) from error
+
+    async def _stands(self, effect: SetCheck, body: Mapping[str, Any]) -> bool:
+        """Whether an earlier try got through unheard: then the newest of the context says so."""
+        commit = quote(effect.commit, safe="")
+        path = f"{effect.repository.api_path}/commits/{commit}/statuses?per_page=100"
+        context = str(body["context"]).lower()
+        for one in await self._ask("GET", path, effect, None):
+            if str(one.get("context", "")).lower() == context:
+                return all((one.get(name) or "") == value for name, value in body.items())
+        return False
+
+    async def _ask(
+        self, method: str, path: str, effect: SetCheck, body: Mapping[str, Any] | None
+    ) -> Any:
+        done = effect.check.status == "completed"
+        urgency = Urgency.FINAL if done else Urgency.ANSWER
+        return await self._api.request(
+            method, path, body, repository=effect.repository, urgency=urgency
+        )
 
     async def _replaced(self, effect: SetCheck) -> bool:
         """Whether a newer run speaks for this context."""

@@ -175,6 +175,36 @@ async def test_two_of_a_team_or_the_owners_promote_and_not_the_author(tmp_path: 
             assert len(pulls) == 1
 
 
+async def test_a_second_persons_approve_is_the_last_vote_and_promotes(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.github.create_team("acme", "release", ("bob", "cas", "dev"))
+        for login in ("bob", "cas"):
+            w.github.set_role("acme/shop", login, "write")
+        pull = pull_request(w)
+        folder = tmp_path / "documents"
+        folder.mkdir()
+        settings = w.settings()
+        assert settings.config
+        (folder / "pipeline.yaml").write_text(settings.config.read_text())
+        (folder / "access.yaml").write_text(POLICY)
+        async with w.running(config=folder) as product:
+            w.release(version="1.1.0")
+            await ended(w)
+            made = w.github.repository("acme/gitops").pulls
+            for login, words, answer in (
+                ("dev", "/promote staging", "wants somebody else than the author"),
+                ("bob", "/promote staging", "1 of 2 approvals"),
+                ("bob", "/approve", "has asked already: 1 of 2 approvals"),
+            ):
+                w.github.comment("acme/shop", pull.number, words, login)
+                await until(lambda answer=answer: answer in "".join(answers(w)))  # type: ignore[misc]
+            assert not made
+            w.github.comment("acme/shop", pull.number, "/approve", "cas")
+            await until(lambda: made)
+            await worked_off(product)
+            assert len(made) == 1
+
+
 NOT_THE_AUTHOR = """
 apiVersion: checkrail.dev/v1alpha1
 kind: AccessPolicy

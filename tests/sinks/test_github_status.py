@@ -22,7 +22,7 @@ from ghapp.errors import ConfigError, Reject, Retry
 from ghapp.github.token_client import REFUSED, TokenClient
 from ghapp.ports import RepositoryApi, Slot
 from ghapp.secret import Secret
-from ghapp.sinks.github_status import SINK, GithubStatus, Settings, state, status
+from ghapp.sinks.github_status import LISTED, SINK, GithubStatus, Settings, state, status
 from tests.core.builders import run_look
 from tests.github.fixtures import Opened, Seen
 from tests.github_fixtures import Clock
@@ -111,15 +111,18 @@ async def test_a_verdict_is_told_anew_only_when_its_words_change(
     ]
 
 
-async def test_what_was_told_unheard_may_be_told_twice_and_the_newest_counts(
-    github: GitHub, sink: GithubStatus, story: Story
+@pytest.mark.parametrize("fault", ["lose_answer", "lose_request"])
+async def test_what_was_told_unheard_is_not_told_twice(
+    github: GitHub, sink: GithubStatus, story: Story, fault: str
 ) -> None:
-    github.faults.add("lose_answer", method="POST", path="/statuses/")
+    await story.told(sink, Phase.RUNNING)
+    github.faults.add(fault, method="POST", path="/statuses/")
     end = story.check(Phase.SUCCEEDED)
-    with pytest.raises(Retry):
+    with pytest.raises(Retry) as unheard:
         await story.deliver(sink, end)
+    assert (unheard.value.uncertain, unheard.value.after) == (True, LISTED)
     await story.deliver(sink, end, certain=False)
-    assert [state for state, _, _ in statuses(github, story)] == ["success", "success"]
+    assert [state for state, _, _ in statuses(github, story)] == ["pending", "success"]
 
 
 @pytest.mark.parametrize(
