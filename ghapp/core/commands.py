@@ -123,11 +123,8 @@ def _given_up(
     command: GroupEnded, target: Target, facts: Facts, rules: Rules, said: str
 ) -> Decision:
     wish, seen = Wish(verb=Verb.CANCEL, request=facts.guid), target.seen
-    place, why, done = (
-        place_of(wish.verb, seen.look, rules),
-        f"merge queue: {command.reason}",
-        NOTHING,
-    )
+    place = place_of(wish.verb, seen.look, rules)
+    why, done = f"merge queue: {command.reason}", NOTHING
     try:
         done = Deed(wish=wish, target=target, facts=facts, rules=rules).act(()).decision
     except Refused as refusal:

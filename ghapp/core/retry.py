@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ghapp.errors import Reject, Retry
+from ghapp.errors import DeliveryError, Reject, Retry
 
 LONGEST: Final = 3660.0
 """Seconds: no answer, however hostile, makes us wait longer. GitHub's windows last an hour."""
@@ -20,6 +20,8 @@ SECONDARY: Final = 60.0
 
 https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api#handle-rate-limit-errors-appropriately
 """
+LISTED: Final = 5.0
+"""Seconds until what was made is in GitHub's lists; sooner it seems to be missing."""
 _LONGEST_SECONDARY: Final = 900.0
 _MESSAGE: Final = 500
 _TRANSIENT: Final = frozenset({408, 423, 425})
@@ -93,6 +95,17 @@ def backoff(tries: int, jitter: float, *, base: float = 1.0, cap: float = 300.0)
     """
     whole = min(cap, base * float(2 ** (min(max(tries, 1), 32) - 1)))
     return whole * (0.5 + 0.5 * jitter)
+
+
+def listed(error: Retry) -> Retry:
+    """An unheard answer is looked for when what it did can be seen."""
+    return unheard(error) if error.uncertain else error
+
+
+def unheard(error: DeliveryError) -> Retry:
+    """Whatever stopped us, something may have been made before: the next try has to look for it."""
+    after = (error.after or 0.0) if isinstance(error, Retry) else 0.0
+    return Retry(error.reason, after=max(after, LISTED), uncertain=True, status=error.status)
 
 
 def number(text: str | None) -> float | None:

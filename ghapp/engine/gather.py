@@ -19,7 +19,7 @@ from ghapp.core.access import Person
 from ghapp.core.ballots import Ballot
 from ghapp.core.decide import Rules
 from ghapp.core.deeds import ballot_keys
-from ghapp.core.model import Repository, Verb
+from ghapp.core.model import ANYWHERE, Repository, Verb
 from ghapp.core.seen import Seen
 from ghapp.core.source import Pieces, Resource
 from ghapp.core.wishes import AGAIN, Inquiry, Plans, Pull, Target
@@ -27,6 +27,17 @@ from ghapp.errors import Reject, Retry
 from ghapp.ports import Clusters, GitHub, Kube, Store
 
 _NEEDS_OBJECT: Final = frozenset({*AGAIN, Verb.CANCEL, Verb.RECONCILE})
+
+
+def is_on(github: GitHub, seen: Seen) -> bool:
+    """Whether a run's commit is on this GitHub."""
+    revision = seen.look.revision
+    return revision is not None and github.serves(revision.repository)
+
+
+async def on_commit(store: Store, github: GitHub, commit: str) -> list[Seen]:
+    """The runs on a commit there, whatever they call its repository; oldest first."""
+    return [seen for seen in await store.on_commit(ANYWHERE, commit) if is_on(github, seen)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

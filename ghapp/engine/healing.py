@@ -6,14 +6,13 @@ What is compared, and what has to be told, says `core.healed`. Nothing is asked 
 from dataclasses import dataclass
 
 from ghapp import log as logs
-from ghapp.core import commands, runs_table
+from ghapp.core import runs_table
 from ghapp.core.decide import NOTHING, Decision
 from ghapp.core.effects import ShowRuns
 from ghapp.core.healed import agrees, healed
-from ghapp.core.model import ANYWHERE
-from ghapp.core.seen import Seen
 from ghapp.core.webhook import ALL_RUNS, Completed
 from ghapp.engine.desk import Desk
+from ghapp.engine.gather import is_on, on_commit
 from ghapp.metrics import Metrics
 from ghapp.ports import Delivery, GitHub
 
@@ -37,7 +36,7 @@ class Healing:
             if there.external_id.startswith(f"{ALL_RUNS}/"):
                 return await self._all_runs(there, delivery, github)
             seen = await self.desk.store.by_external_id(there.external_id)
-            if seen is None or not _is_about(seen, there, github):
+            if seen is None or not is_on(github, seen):
                 return NOTHING
             return healed(seen, there, rules=self.desk.rules)
 
@@ -54,8 +53,8 @@ class Healing:
     async def _all_runs(self, there: Completed, delivery: Delivery, github: GitHub) -> Decision:
         """The check that sums up all runs of the commit."""
         provider = there.external_id.removeprefix(f"{ALL_RUNS}/")
-        found = await self.desk.store.on_commit(ANYWHERE, there.commit)
-        rows = [row for row in found if provider in row.shown and _is_about(row, there, github)]
+        found = await on_commit(self.desk.store, github, there.commit)
+        rows = [row for row in found if provider in row.shown]
         check = runs_table.summed_up(rows, name=there.name, external_id=there.external_id)
         if check is None or agrees(check, there):
             return NOTHING
@@ -70,10 +69,3 @@ class Healing:
             changed=there.check_run,
         )
         return Decision(effects=(news,))
-
-
-def _is_about(seen: Seen, there: Completed, github: GitHub) -> bool:
-    """Whether a run's check is on that commit, on the GitHub that tells of it."""
-    revision = seen.look.revision
-    on_commit = commands.is_on_commit(seen.look, there.commit)
-    return revision is not None and on_commit and github.serves(revision.repository)

@@ -126,9 +126,9 @@ class Inbox:
             case GroupEnded():
                 await self._group_ended(command, delivery)
             case Completed():
-                await self.healing.completed(command, delivery, self.apps.of(delivery.source))
+                await self.healing.completed(command, delivery, requests.github)
             case PullOpened():
-                await self.pulls.opened(command, delivery, self.apps.of(delivery.source))
+                await self.pulls.opened(command, delivery, requests.github)
             case InstallationChanged():
                 payload = _payload(delivery.body)
                 requests.github.forget(delivery.event, payload)

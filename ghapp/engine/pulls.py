@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from ghapp.core import commands
 from ghapp.core.decide import NOTHING, Decision
 from ghapp.core.effects import ShowRuns
-from ghapp.core.model import ANYWHERE
 from ghapp.core.webhook import PullOpened
 from ghapp.engine.desk import Desk
+from ghapp.engine.gather import on_commit
 from ghapp.ports import Delivery, GitHub
 
 
@@ -24,25 +24,19 @@ class Pulls:
         """Nothing is owed where nothing has run on its newest commit yet: runs bring news."""
 
         async def decide() -> Decision:
-            found = await self.desk.store.on_commit(ANYWHERE, pull.head)
-            looks = [
-                (seen, seen.look.revision)
-                for seen in found
-                if commands.is_of(seen.look, pull)
-                and seen.look.revision
-                and github.serves(seen.look.revision.repository)
-            ]
-            if not looks:
+            found = await on_commit(self.desk.store, github, pull.head)
+            rows = [seen for seen in found if commands.is_of(seen.look, pull)]
+            if not rows:
                 return NOTHING
-            newest, revision = looks[-1]
-            assert revision is not None
+            newest = rows[-1].look
+            assert newest.revision is not None  # it is on a commit
             news = ShowRuns(
-                subject=newest.look.subject,
-                repository=revision.repository,
-                commit=revision.commit,
+                subject=newest.subject,
+                repository=newest.revision.repository,
+                commit=newest.revision.commit,
                 state=f"opened/{delivery.guid}",
                 pull_request=pull.number,
-                to=tuple(sorted({name for seen, _ in looks for name in seen.shown})),
+                to=tuple(sorted({name for seen in rows for name in seen.shown})),
             )
             return Decision(effects=(news,))
 

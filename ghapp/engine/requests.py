@@ -21,10 +21,11 @@ from ghapp import log as logs
 from ghapp.core import access, commands, comments, discussion
 from ghapp.core.comments import Said
 from ghapp.core.decide import NOTHING, Decision
-from ghapp.core.model import ANYWHERE, Repository, Verb
+from ghapp.core.model import Repository, Verb
 from ghapp.core.seen import Seen
 from ghapp.core.webhook import Command, Comment, GroupEnded, Press, RerunAll
 from ghapp.core.wishes import AGAIN, Facts, Pull, Target, inquiry, place_of
+from ghapp.engine import gather
 from ghapp.engine.desk import Desk
 from ghapp.engine.gather import People, Runs
 from ghapp.errors import DeliveryError
@@ -105,11 +106,10 @@ class Requests:
             return await self._on_commit(command.commit)
         seen = await self.desk.store.by_external_id(command.external_id)
         known = seen is not None and commands.is_on_commit(seen.look, command.commit)
-        return [seen] if seen and known and self._is_on_github(seen) else []
+        return [seen] if seen and known and gather.is_on(self.github, seen) else []
 
     async def _on_commit(self, commit: str) -> list[Seen]:
-        found = await self.desk.store.on_commit(ANYWHERE, commit)
-        return [seen for seen in found if self._is_on_github(seen)]
+        return await gather.on_commit(self.desk.store, self.github, commit)
 
     async def _called(self, command: Asked, rows: Sequence[Seen]) -> Asked:
         """With the other names of its repository that these runs know it by."""
@@ -273,10 +273,6 @@ class Requests:
                 return (await self._heard(command, people)).said
         except (DeliveryError, TimeoutError):
             return discussion.for_us(comments.commands(command.text), (), self.desk.rules)
-
-    def _is_on_github(self, seen: Seen) -> bool:
-        revision = seen.look.revision
-        return revision is not None and self.github.serves(revision.repository)
 
     async def _now(
         self,

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 from cachetools import LRUCache
 from msgspec import Meta, Struct
 
-from ghapp.core import github_body, runs_table
+from ghapp.core import github_body, retry, runs_table
 from ghapp.core.effects import Check, Effect, ShowRuns
 from ghapp.core.healed import AT_MOST
 from ghapp.core.model import Repository
@@ -23,8 +23,6 @@ from ghapp.core.webhook import ALL_RUNS
 from ghapp.errors import Reject, Retry
 from ghapp.ports import GitHub, Receipt, Runs, SinkType, Slot
 
-LISTED: Final = 5.0
-"""Seconds until a check that was created is in GitHub's lists; sooner it seems to be missing."""
 REMEMBERED: Final = 10_000
 
 
@@ -133,10 +131,7 @@ class GithubAggregate:
                 "POST", f"{effect.repository.api_path}/check-runs", body, effect.repository
             )
         except Retry as error:
-            if not error.uncertain:
-                raise
-            after = max(error.after or 0.0, LISTED)
-            raise Retry(error.reason, after=after, uncertain=True, status=error.status) from error
+            raise retry.listed(error) from error
         shown.id, shown.looked_for = str(made["id"]), True
 
     async def _ask(

@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode
 from msgspec import Struct
 
 from ghapp import log as logs
-from ghapp.core import annotations, github_body
+from ghapp.core import annotations, github_body, retry
 from ghapp.core.annotations import Annotation
 from ghapp.core.budget import Urgency
 from ghapp.core.effects import Effect, SetCheck
@@ -28,8 +28,6 @@ from ghapp.ports import Receipt, SinkType, Slot, UrgentGitHub
 
 log = logs.get(__name__)
 
-LISTED: Final = 5.0
-"""Seconds until a check that was created is in GitHub's lists; sooner it seems to be missing."""
 _NO_COMMIT: Final = "No commit found for SHA"
 
 
@@ -123,7 +121,7 @@ class GithubCheck:
                 ) from error
             raise
         except Retry as error:
-            raise _listed(error) from error
+            raise retry.listed(error) from error
         return await self._rest(effect, Run(id=str(made["id"])), rest)
 
     async def _rest(
@@ -137,17 +135,14 @@ class GithubCheck:
             for batch in batches:
                 await self._patched(effect, run, batch)
         except DeliveryError as error:
-            after = error.after if isinstance(error, Retry) else None
-            raise _listed(
-                Retry(error.reason, after=after, uncertain=True, status=error.status)
-            ) from error
+            raise retry.unheard(error) from error
         return run if run.has(effect.annotations) else run.given(effect.annotations)
 
     async def _patched(self, effect: SetCheck, run: Run, some: Sequence[Annotation]) -> None:
         try:
             await self._sent("PATCH", _path(effect, run), effect, some)
         except Retry as error:
-            raise (_listed(error) if some else error) from error
+            raise (retry.listed(error) if some else error) from error
 
     async def _sent(
         self, method: str, path: str, effect: SetCheck, some: Sequence[Annotation]
@@ -189,14 +184,6 @@ def _urgency(effect: SetCheck) -> Urgency:
     if effect.check.status == "completed":
         return Urgency.FINAL
     return Urgency.PROGRESS if effect.progress else Urgency.ANSWER
-
-
-def _listed(error: Retry) -> Retry:
-    """An unheard answer is looked for when what it did can be seen."""
-    if not error.uncertain:
-        return error
-    after = max(error.after or 0.0, LISTED)
-    return Retry(error.reason, after=after, uncertain=True, status=error.status)
 
 
 def _path(effect: SetCheck, run: Run) -> str:

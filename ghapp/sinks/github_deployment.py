@@ -23,7 +23,7 @@ from urllib.parse import quote, urlencode
 from cachetools import LRUCache
 from msgspec import Meta, Struct
 
-from ghapp.core import globs, markdown
+from ghapp.core import globs, markdown, retry
 from ghapp.core.budget import Urgency
 from ghapp.core.effects import Deployed, Effect, SetCheck
 from ghapp.core.model import Conclusion, Phase, Subject
@@ -32,8 +32,6 @@ from ghapp.core.provider import GitHubApp, Pattern
 from ghapp.errors import ConfigError, DeliveryError, Reject, Retry
 from ghapp.ports import Receipt, SinkType, Slot, UrgentGitHub
 
-LISTED: Final = 5.0
-"""Seconds until a deployment that was created is in GitHub's lists; sooner it seems missing."""
 DESCRIPTION_LIMIT: Final = 140
 """Characters."""
 LOOKED_BACK: Final = 20
@@ -172,7 +170,7 @@ class _Step:
                 raise Reject(f"{url} has no commit {commit}: was it pushed?", status=422) from error
             raise
         except Retry as error:
-            raise (_looked_for(error) if error.uncertain else error) from error
+            raise retry.listed(error) from error
         return str(made["id"])
 
     async def first_told(self, number: str) -> str:
@@ -183,7 +181,7 @@ class _Step:
         try:
             return await self.told(number, "")
         except DeliveryError as error:
-            raise _looked_for(error) from error
+            raise retry.unheard(error) from error
 
     async def told(self, number: str, before: str) -> str:
         """Tells the state unless it was the last that was told; returns what was told."""
@@ -329,12 +327,6 @@ def state(effect: SetCheck) -> str:
     if effect.phase is Phase.ERRORED and check.conclusion is Conclusion.FAILURE:
         return "error"
     return STATES[check.conclusion]
-
-
-def _looked_for(error: DeliveryError) -> Retry:
-    """What there may be is looked for when it is in GitHub's lists."""
-    after = max(error.after or 0.0, LISTED) if isinstance(error, Retry) else LISTED
-    return Retry(error.reason, after=after, uncertain=True, status=error.status)
 
 
 def _object(subject: Subject) -> str:

@@ -11,14 +11,12 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from ghapp.core import answers
+from ghapp.core import answers, retry
 from ghapp.core.effects import Answer, Effect, React, Reply
 from ghapp.errors import Reject, Retry
 from ghapp.ports import GitHubs, Receipt, SinkType, Slot
 
 REACTION: Final = "eyes"
-LISTED: Final = 5.0
-"""Seconds until a comment that was made is surely listed."""
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -89,10 +87,7 @@ class GithubReply:
         try:
             made = await self._ask("POST", f"/issues/{reply.number}/comments", reply, body)
         except Retry as error:
-            after = max(error.after or 0.0, LISTED) if error.uncertain else error.after
-            raise Retry(
-                error.reason, after=after, uncertain=error.uncertain, status=error.status
-            ) from error
+            raise retry.listed(error) from error
         return str(made["id"])
 
     async def _changed(self, effect: Answer, there: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from msgspec import Meta, Struct
 
-from ghapp.core import markdown
+from ghapp.core import markdown, retry
 from ghapp.core.budget import Urgency
 from ghapp.core.effects import Effect, SetCheck
 from ghapp.core.model import Conclusion, Phase
@@ -36,8 +36,6 @@ CONTEXT_LIMIT: Final = 255
 DESCRIPTION_LIMIT: Final = 140
 """Characters, both."""
 
-LISTED: Final = 5.0
-"""Seconds until a status that was posted is in GitHub's lists; sooner it seems to be missing."""
 PENDING: Final = "pending"
 STATES: Final[Mapping[Conclusion, str]] = {
     Conclusion.SUCCESS: "success",
@@ -100,10 +98,7 @@ class GithubStatus:
         try:
             await self._ask("POST", path, effect, dict(body))
         except Retry as error:
-            if not error.uncertain:
-                raise
-            after = max(error.after or 0.0, LISTED)
-            raise Retry(error.reason, after=after, uncertain=True, status=error.status) from error
+            raise retry.listed(error) from error
 
     async def _stands(self, effect: SetCheck, body: Mapping[str, Any]) -> bool:
         """Whether an earlier try got through unheard: then the newest of the context says so."""

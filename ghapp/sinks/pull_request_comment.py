@@ -21,7 +21,7 @@ from urllib.parse import quote
 from cachetools import LRUCache
 from msgspec import Meta, Struct
 
-from ghapp.core import runs_table
+from ghapp.core import retry, runs_table
 from ghapp.core.budget import Urgency
 from ghapp.core.effects import Effect, ShowRuns
 from ghapp.core.model import Repository
@@ -30,8 +30,6 @@ from ghapp.errors import Reject, Retry
 from ghapp.github.flight import SingleFlight
 from ghapp.ports import Clock, Receipt, Runs, SinkType, Slot, UrgentGitHub
 
-LISTED: Final = 5.0
-"""Seconds until a comment that was created is in GitHub's lists; sooner it seems to be missing."""
 BELIEVED: Final = timedelta(minutes=1)
 """For so long the answer is believed which pull requests a commit is the head of."""
 PULLS: Final = 5
@@ -210,7 +208,7 @@ class PullRequestComment:
                     break
         except Reject as error:
             if error.status == 404 and _NOT_FOUND in error.reason:  # GitHub named it just now
-                raise Retry(error.reason, after=LISTED, status=404) from error
+                raise Retry(error.reason, after=retry.LISTED, status=404) from error
             raise
         comment.looked_for = True
 
@@ -236,10 +234,7 @@ class PullRequestComment:
         try:
             made = await self._ask("POST", path, {"body": text}, repository)
         except Retry as error:
-            if not error.uncertain:
-                raise
-            after = max(error.after or 0.0, LISTED)
-            raise Retry(error.reason, after=after, uncertain=True, status=error.status) from error
+            raise retry.listed(error) from error
         comment.id, comment.body, comment.looked_for = int(made["id"]), text, True
 
     async def _ask(

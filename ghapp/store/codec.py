@@ -4,7 +4,7 @@ Times are whole microseconds since 1970 in UTC, so that a datetime comes back ex
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from msgspec import msgpack
 
@@ -13,6 +13,8 @@ from ghapp.core.ballots import Ballot
 from ghapp.core.effects import Effect
 from ghapp.core.seen import Seen
 from ghapp.errors import CheckrailError
+
+T = TypeVar("T")
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -34,34 +36,29 @@ def encode(value: Seen | Effect | Ballot | Audited) -> bytes:
 
 def decode_seen(stored: bytes) -> Seen:
     """What was stored; raises Unreadable."""
-    try:
-        return _SEEN.decode(stored)
-    except (ValueError, RecursionError) as error:
-        raise Unreadable(f"the stored row cannot be read: {error}") from error
+    return _decoded(_SEEN, stored, "row")
 
 
 def decode_ballot(stored: bytes) -> Ballot:
     """What was stored; raises Unreadable."""
-    try:
-        return _BALLOT.decode(stored)
-    except (ValueError, RecursionError) as error:
-        raise Unreadable(f"the stored ballot cannot be read: {error}") from error
+    return _decoded(_BALLOT, stored, "ballot")
 
 
 def decode_audited(stored: bytes) -> Audited:
     """What was stored; raises Unreadable."""
-    try:
-        return _AUDITED.decode(stored)
-    except (ValueError, RecursionError) as error:
-        raise Unreadable(f"the stored entry of the audit log cannot be read: {error}") from error
+    return _decoded(_AUDITED, stored, "entry of the audit log")
 
 
 def decode_effect(stored: bytes) -> Effect:
     """What was stored; raises Unreadable."""
+    return _decoded(_EFFECT, stored, "effect")
+
+
+def _decoded(decoder: msgpack.Decoder[T], stored: bytes, what: str) -> T:
     try:
-        return _EFFECT.decode(stored)
+        return decoder.decode(stored)
     except (ValueError, RecursionError) as error:
-        raise Unreadable(f"the stored effect cannot be read: {error}") from error
+        raise Unreadable(f"the stored {what} cannot be read: {error}") from error
 
 
 def micros(moment: datetime) -> int:

@@ -15,11 +15,12 @@ from ghapp.core import runs_table
 from ghapp.core.effects import ShowRuns
 from ghapp.core.healed import AT_MOST
 from ghapp.core.model import Conclusion, Phase
+from ghapp.core.retry import LISTED
 from ghapp.core.webhook import ALL_RUNS, RerunAll, parse
 from ghapp.demo.github import CheckRun, GitHub, Installation
 from ghapp.errors import Reject, Retry
 from ghapp.ports import Slot
-from ghapp.sinks.github_aggregate import LISTED, GithubAggregate, Settings
+from ghapp.sinks.github_aggregate import GithubAggregate, Settings
 from tests.github.fixtures import Opened
 from tests.sinks.story import Story
 from tests.sinks.test_pull_request_comment import ME, Board, news

@@ -13,11 +13,12 @@ from msgspec.structs import replace
 from ghapp.core.decide import vanished
 from ghapp.core.effects import SetCheck
 from ghapp.core.model import Conclusion, Phase, Subject, SubjectType
+from ghapp.core.retry import LISTED
 from ghapp.demo.github import GitHub, Installation
 from ghapp.demo.github.model import Deployment
 from ghapp.errors import ConfigError, Reject, Retry
 from ghapp.ports import Slot
-from ghapp.sinks.github_deployment import LISTED, SINK, GithubDeployment, Settings, state
+from ghapp.sinks.github_deployment import SINK, GithubDeployment, Settings, state
 from tests.core.builders import RULES, at, release_look
 from tests.github.fixtures import Opened
 from tests.sinks.story import Story, renamed

@@ -16,13 +16,14 @@ from msgspec.structs import replace
 from ghapp.core.effects import Cancel
 from ghapp.core.model import Conclusion, Phase, Repository
 from ghapp.core.provider import GitHubApp
+from ghapp.core.retry import LISTED
 from ghapp.core.source import Patch
 from ghapp.demo.github import GitHub, Installation
 from ghapp.errors import ConfigError, Reject, Retry
 from ghapp.github.token_client import REFUSED, TokenClient
 from ghapp.ports import RepositoryApi, Slot
 from ghapp.secret import Secret
-from ghapp.sinks.github_status import LISTED, SINK, GithubStatus, Settings, state, status
+from ghapp.sinks.github_status import SINK, GithubStatus, Settings, state, status
 from tests.core.builders import run_look
 from tests.github.fixtures import Opened, Seen
 from tests.github_fixtures import Clock

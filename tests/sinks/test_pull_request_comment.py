@@ -17,13 +17,14 @@ from msgspec.structs import replace
 from ghapp.core import runs_table
 from ghapp.core.effects import ShowRuns
 from ghapp.core.model import Phase, Repository
+from ghapp.core.retry import LISTED
 from ghapp.core.routing import route
 from ghapp.core.seen import Seen
 from ghapp.demo.github import GitHub, Installation
 from ghapp.demo.github.model import Comment, Pull
 from ghapp.errors import Reject, Retry
 from ghapp.ports import Slot
-from ghapp.sinks.pull_request_comment import LISTED, SINK, PullRequestComment, Settings
+from ghapp.sinks.pull_request_comment import SINK, PullRequestComment, Settings
 from tests.core.builders import SHOP, T0, audience, run_look
 from tests.github.fixtures import Opened
 from tests.sinks.story import Story
